@@ -1,0 +1,1 @@
+"""Separators: from a mixture and a condition to the estimate of what the condition describes."""

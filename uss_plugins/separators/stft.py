@@ -1,0 +1,67 @@
+"""The separators' transform: an STFT that takes recordings of any length, and its inverse.
+
+Shapes: batch, channels, samples, frames, bins. Everything is computed in float32, also under autocast,
+since an FFT has no bfloat16.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class STFT(nn.Module):
+    """Centred STFT with a periodic Hann window and reflect padding, as in the paper (section III-C).
+
+    Args:
+        window_size: samples of the window and of the transform; even.
+        hop_size: samples between frames.
+    """
+
+    window: Tensor
+
+    def __init__(self, window_size: int = 2048, hop_size: int = 320) -> None:
+        super().__init__()
+        self.window_size = window_size
+        self.hop_size = hop_size
+        # Not persistent: the window follows from its size, so it is no part of the weights.
+        self.register_buffer("window", torch.hann_window(window_size), persistent=False)
+
+    @torch.autocast("cpu", enabled=False)
+    @torch.autocast("cuda", enabled=False)
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(batch, channels, samples) real to (batch, channels, frames, bins) complex.
+
+        frames = samples // hop_size + 1. A recording too short to reflect is padded with zeros first.
+        """
+        batch, channels, samples = waveform.shape
+        flat = waveform.reshape(batch * channels, samples).float()
+        shortest = self.window_size // 2 + 1
+        if samples < shortest:
+            flat = F.pad(flat, (0, shortest - samples))
+        spectrum = torch.stft(
+            flat,
+            self.window_size,
+            self.hop_size,
+            window=self.window,
+            center=True,
+            pad_mode="reflect",
+            return_complex=True,
+        )
+        return spectrum.transpose(1, 2).unflatten(0, (batch, channels))
+
+    @torch.autocast("cpu", enabled=False)
+    @torch.autocast("cuda", enabled=False)
+    def inverse(self, spectrum: Tensor, samples: int) -> Tensor:
+        """(batch, channels, frames, bins) complex to (batch, channels, samples) real."""
+        batch, channels = spectrum.shape[:2]
+        waveform = torch.istft(
+            spectrum.flatten(0, 1).transpose(1, 2),
+            self.window_size,
+            self.hop_size,
+            window=self.window,
+            center=True,
+            length=max(samples, self.window_size // 2 + 1),
+        )
+        return waveform[:, :samples].unflatten(0, (batch, channels))
