@@ -1,0 +1,42 @@
+"""Fixtures that all tests share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+
+class RunCli(Protocol):
+    """Runs the installed `uss-plugins` in a process of its own."""
+
+    def __call__(
+        self, *args: str | Path, env: Mapping[str, str] | None = None, input: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Exit code and text output of `uss-plugins ARGS`; `env` is added to this process's environment."""
+        ...
+
+
+@pytest.fixture(scope="session")
+def run_cli() -> RunCli:
+    """The console script as installed beside this Python."""
+    script = Path(sys.executable).with_name("uss-plugins")
+
+    def run(
+        *args: str | Path, env: Mapping[str, str] | None = None, input: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [script, *args],
+            env={**os.environ, **(env or {})},
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run

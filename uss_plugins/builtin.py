@@ -1,0 +1,71 @@
+"""The built-in components, registered by the same hooks as anyone else's."""
+
+from __future__ import annotations
+
+from registry import Register, hookimpl
+
+
+@hookimpl
+def register_query_nets(register: Register) -> None:
+    """The PANNs family."""
+    panns = "uss_plugins.query_nets.panns"
+    register(
+        "cnn14", f"{panns}:cnn14", summary="PANNs Cnn14: clip tags and embedding, 82 M parameters"
+    )
+    register(
+        "cnn14_decision_level_max",
+        f"{panns}:cnn14_decision_level_max",
+        summary="PANNs Cnn14 that tags every frame: detects as well as tags",
+    )
+    register(
+        "cnn_small", f"{panns}:cnn_small", summary="a narrow PANNs detector, trainable on two cores"
+    )
+
+
+@hookimpl
+def register_embeddings(register: Register) -> None:
+    """The four strategies of the paper."""
+    strategies = "uss_plugins.embeddings"
+    register("hard", f"{strategies}.hard:HardEmbedding", summary="one-hot of the wanted classes")
+    register("soft", f"{strategies}.soft:SoftEmbedding", summary="class probabilities of the query")
+    register("latent", f"{strategies}.latent:LatentEmbedding", summary="the query net's embedding")
+    register(
+        "learnable",
+        f"{strategies}.learnable:LearnableEmbedding",
+        summary="two trained layers on the latent or the soft vector",
+    )
+
+
+@hookimpl
+def register_separators(register: Register) -> None:
+    """The ResUNet family, conditioned by FiLM."""
+    resunet = "uss_plugins.separators.resunet"
+    register(
+        "resunet30",
+        f"{resunet}:resunet30",
+        summary="ResUNet of the paper, 21 M parameters and FiLM",
+    )
+    register(
+        "resunet60", f"{resunet}:resunet60", summary="ResUNet30 with two residual blocks per stage"
+    )
+    register(
+        "resunet_small",
+        f"{resunet}:resunet_small",
+        summary="a narrow ResUNet, trainable on two cores",
+    )
+
+
+@hookimpl
+def register_corpora(register: Register) -> None:
+    """Corpora of weakly labelled clips."""
+    corpora = "uss_plugins.corpora"
+    register(
+        "synthetic",
+        f"{corpora}.synthetic:SyntheticCorpus",
+        summary="clips generated on the fly, of AudioSet classes, with true times and sources",
+    )
+    register(
+        "manifest",
+        f"{corpora}.manifest:ManifestCorpus",
+        summary="a CSV or Parquet of path, labels[, start, end] over audio files",
+    )
