@@ -1,0 +1,1 @@
+"""Audio files, rates, spectra and segments."""

@@ -1,0 +1,1 @@
+"""Corpora of weakly labelled clips, and the way from their clips to training mixtures."""

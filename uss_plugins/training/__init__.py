@@ -1,0 +1,1 @@
+"""Training of taggers and separators: losses, schedules, data and the Lightning systems."""
