@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
-from uss_plugins.query_nets.panns_network import Head, Panns
+from uss_plugins.query_nets.panns_network import Panns
 
 __all__ = ["Panns", "cnn14", "cnn14_decision_level_max", "cnn_small"]
 
@@ -47,7 +48,7 @@ def cnn_small(
     class_names: Sequence[str] | None = None,
     channels: Sequence[int] = (16, 32, 64, 128),
     embedding_size: int = 128,
-    head: Head = "decision_level_max",
+    head: Literal["clip", "decision_level_max"] = "decision_level_max",
     window_seconds: float = 0.032,
     hop_seconds: float = 0.02,
     mel_size: int = 64,

@@ -18,8 +18,6 @@ from uss_plugins.query_nets.frontend import LogMel
 
 CNN14_CHANNELS = (64, 128, 256, 512, 1024, 2048)
 
-Head = Literal["clip", "decision_level_max"]
-
 
 class ConvBlock(nn.Module):
     """Two 3x3 convolutions, each with batch norm and ReLU, on (batch, channels, steps, bands)."""
@@ -72,7 +70,7 @@ class Panns(nn.Module):
         class_names: Sequence[str] | None = None,
         channels: Sequence[int] = CNN14_CHANNELS,
         embedding_size: int | None = None,
-        head: Head = "clip",
+        head: Literal["clip", "decision_level_max"] = "clip",
         window_seconds: float = 0.032,
         hop_seconds: float = 0.01,
         mel_size: int = 64,
