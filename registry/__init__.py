@@ -6,6 +6,7 @@ For those who use components: `load_plugins().build(kind, name, **parameters)`.
 
 from registry.errors import UserError
 from registry.hookspecs import Register, hookimpl
+from registry.loading import load_plugins
 from registry.parameters import Parameter, ParameterError
 from registry.plugins import (
     BrokenComponentError,
@@ -15,7 +16,6 @@ from registry.plugins import (
     Plugin,
     Plugins,
     UnknownComponentError,
-    load_plugins,
 )
 
 __all__ = [

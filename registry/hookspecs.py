@@ -1,6 +1,6 @@
-"""The hooks of the project, one per kind of component. A plug-in implements those it has components for.
+"""The hooks, one per kind of component; a plug-in implements those that it has components for.
 
-A new kind of component is one Protocol in `contracts`, one hook here, and one check in `conformance`.
+A new kind is one Protocol in `contracts`, one hook here, and one check in `conformance`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Protocol
 import pluggy
 
 PROJECT = "uss_plugins"
-"""pluggy's name for this project, which is also the entry-point group that plug-ins are found in."""
+"""pluggy's name for this project, and the group of entry points that plug-ins are found in."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -36,7 +36,7 @@ def register_query_nets(register: Register) -> None:
 
 @hookspec
 def register_embeddings(register: Register) -> None:
-    """Register strategies that turn a query into a condition vector (`contracts.EmbeddingStrategy`)."""
+    """Register strategies that turn a query into a condition (`contracts.EmbeddingStrategy`)."""
 
 
 @hookspec

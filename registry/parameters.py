@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import textwrap
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -63,9 +64,9 @@ def check_parameters(
 ) -> dict[str, Any]:
     """The given parameters, checked and converted to the types in the factory's signature.
 
-    An int is taken for a float and a list, which is all that YAML has, for a tuple; otherwise the types
-    must be as annotated: in particular no bool for an int and no string for a number. A type that cannot
-    be checked is left to the factory.
+    An int is taken for a float and a list, which is all that YAML has, for a tuple; otherwise the
+    types must be as annotated: in particular no bool for an int and no string for a number. A type
+    that cannot be checked is left to the factory.
 
     component: how to call the component in messages, such as "separator 'resunet30'".
 
@@ -108,8 +109,8 @@ def _unknown(name: str, known: Mapping[str, Parameter]) -> str:
 
 
 def _converted(value: Any, parameter: Parameter) -> Any:
-    """`value` as the type of `parameter`, or a ParameterError that says what was expected and given."""
-    # pydantic takes a tenth of a second to import, which only those who build something should pay.
+    """`value` as the type of `parameter`, or an error that says what was expected and given."""
+    # pydantic takes a tenth of a second to import; only those who build something should pay it.
     from pydantic import ConfigDict, TypeAdapter, ValidationError
     from pydantic.errors import PydanticUserError
     from pydantic_core import PydanticSerializationError, to_json
@@ -122,26 +123,21 @@ def _converted(value: Any, parameter: Parameter) -> Any:
         return value  # not a type that pydantic can check, or one that carries its own config
     try:
         return adapter.validate_python(value)
-    except ValidationError as error:
-        failure = error
+    except ValidationError:
+        pass
     try:
-        # JSON has one kind of list, so strict checking of the value's JSON takes a list for a tuple.
+        # JSON has one kind of list, so a strict check of the value's JSON takes a list for a tuple.
         return adapter.validate_json(to_json(value, inf_nan_mode="constants"))
     except (ValidationError, PydanticSerializationError):
-        raise ParameterError(_mismatch(value, parameter, failure.errors()[0])) from None
-
-
-def _mismatch(value: Any, parameter: Parameter, detail: Mapping[str, Any]) -> str:
-    given = repr(value)
-    given = given if len(given) <= 60 else given[:57] + "..."
-    return (
-        f"parameter {parameter.name!r} must be {parameter.type_name}, "
-        f"not {given} ({type(value).__name__})"
-    )
+        given = textwrap.shorten(repr(value), 60, placeholder=" ...")
+        raise ParameterError(
+            f"parameter {parameter.name!r} must be {parameter.type_name}, "
+            f"not {given} ({type(value).__name__})"
+        ) from None
 
 
 def _resolved(annotation: Any, factory: Callable[..., Any]) -> Any:
-    """The type that an annotation names; `Any` if it has none or names what exists for type checkers only."""
+    """The type that an annotation names; `Any` if it names what only type checkers can see."""
     if annotation is REQUIRED:
         return Any
     if not isinstance(annotation, str):

@@ -18,7 +18,7 @@ class RunCli(Protocol):
     def __call__(
         self, *args: str | Path, env: Mapping[str, str] | None = None, input: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Exit code and text output of `uss-plugins ARGS`; `env` is added to this process's environment."""
+        """Exit code and output of `uss-plugins ARGS`; `env` is added to the environment."""
         ...
 
 

@@ -98,7 +98,7 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line, and exit: with 2 on a user's error, 1 on a bug, 130 when interrupted."""
+    """Run the command line, and exit: 2 on a user's error, 1 on a bug, 130 when interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     sys.exit(_run(arguments or ["--help"]))
 
