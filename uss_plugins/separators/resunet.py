@@ -40,7 +40,8 @@ class ConditionedActivation(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """(B, K, T, F) and (B, Q) to (B, K, T, F)."""
         bias = self.film(condition).to(x.dtype)[:, :, None, None]
-        return F.leaky_relu_(self.norm(x) + bias, NEGATIVE_SLOPE)
+        activated: Tensor = F.leaky_relu_(self.norm(x) + bias, NEGATIVE_SLOPE)
+        return activated
 
 
 class ResidualBlock(nn.Module):
@@ -60,7 +61,8 @@ class ResidualBlock(nn.Module):
         """(B, K_in, T, F) to (B, K_out, T, F)."""
         y = self.conv1(self.activation1(x, condition))
         y = self.conv2(self.activation2(y, condition))
-        return y + self.shortcut(x)
+        summed: Tensor = y + self.shortcut(x)
+        return summed
 
 
 class Stage(nn.Module):
@@ -99,7 +101,8 @@ class DecoderStage(nn.Module):
     def forward(self, x: Tensor, skip: Tensor, condition: Tensor) -> Tensor:
         """(B, K_in, T, F) and the skip (B, K_out, T * scale, F * scale) to the skip's shape."""
         x = self.upsample(self.activation(x, condition))
-        return self.stage(torch.cat((x, skip), dim=1), condition)
+        refined: Tensor = self.stage(torch.cat((x, skip), dim=1), condition)
+        return refined
 
 
 class ResUNet(nn.Module):
@@ -173,8 +176,8 @@ class ResUNet(nn.Module):
         x = F.pad(x, (0, -1, 0, -frames % self.frames_multiple))
         x = self.input_conv(x.contiguous(memory_format=torch.channels_last))
         x = self.bottleneck_and_skips(x, condition)
-        maps = self.output_conv(x)[:, :, :frames]
-        return F.pad(maps, (0, 1)).unflatten(1, (self.channels, 3))
+        maps = F.pad(self.output_conv(x)[:, :, :frames], (0, 1))
+        return maps.reshape(-1, self.channels, 3, *maps.shape[2:])
 
     def bottleneck_and_skips(self, x: Tensor, condition: Tensor) -> Tensor:
         """The U: (B, K, T, F) to the same shape."""
@@ -188,8 +191,6 @@ class ResUNet(nn.Module):
         return x
 
 
-@torch.autocast("cpu", enabled=False)
-@torch.autocast("cuda", enabled=False)
 def apply_maps(spectrum: Tensor, maps: Tensor) -> Tensor:
     """The estimate's spectrum (B, C, T, F) from the mixture's and three real maps (B, C, 3, T, F).
 

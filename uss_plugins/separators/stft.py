@@ -1,7 +1,6 @@
 """The separators' transform: an STFT that takes recordings of any length, and its inverse.
 
-Shapes: batch, channels, samples, frames, bins. Everything is computed in float32, also under autocast,
-since an FFT has no bfloat16.
+Shapes: batch, channels, samples, frames, bins. All in float32, also under autocast: an FFT has no bfloat16.
 """
 
 from __future__ import annotations
@@ -28,8 +27,6 @@ class STFT(nn.Module):
         # Not persistent: the window follows from its size, so it is no part of the weights.
         self.register_buffer("window", torch.hann_window(window_size), persistent=False)
 
-    @torch.autocast("cpu", enabled=False)
-    @torch.autocast("cuda", enabled=False)
     def forward(self, waveform: Tensor) -> Tensor:
         """(batch, channels, samples) real to (batch, channels, frames, bins) complex.
 
@@ -49,12 +46,11 @@ class STFT(nn.Module):
             pad_mode="reflect",
             return_complex=True,
         )
-        return spectrum.transpose(1, 2).unflatten(0, (batch, channels))
+        frames_last = spectrum.view(batch, channels, *spectrum.shape[1:])
+        return frames_last.transpose(2, 3)
 
-    @torch.autocast("cpu", enabled=False)
-    @torch.autocast("cuda", enabled=False)
     def inverse(self, spectrum: Tensor, samples: int) -> Tensor:
-        """(batch, channels, frames, bins) complex to (batch, channels, samples) real."""
+        """(batch, channels, frames, bins) complex64 to (batch, channels, samples) real."""
         batch, channels = spectrum.shape[:2]
         waveform = torch.istft(
             spectrum.flatten(0, 1).transpose(1, 2),
@@ -64,4 +60,4 @@ class STFT(nn.Module):
             center=True,
             length=max(samples, self.window_size // 2 + 1),
         )
-        return waveform[:, :samples].unflatten(0, (batch, channels))
+        return waveform[:, :samples].reshape(batch, channels, samples)

@@ -1,1 +1,1 @@
-"""Training of taggers and separators: losses, schedules, data and the Lightning systems."""
+"""Training from weak labels: the tagger, the anchors it mines, and the separator."""

@@ -1,0 +1,26 @@
+"""`uss-plugins train-tagger`: stage 1 of a recipe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from uss_plugins.cli.recipe_options import open_experiment, recipe_options
+
+
+@click.command("train-tagger")
+@recipe_options
+def train_tagger(**options: Any) -> None:
+    """Train the query net of RECIPE as a tagger, from weak labels alone.
+
+    Leaves EXP_DIR/tagger. Does nothing if it is there already.
+    """
+    experiment = open_experiment(**options)
+    from uss_plugins.training import stages
+
+    figures = stages.train_tagger(experiment)
+    click.echo(
+        f"tagger: test mAP {figures['test_map']:.3f}, {figures['steps']} steps in"
+        f" {figures['seconds']:.0f} s, {experiment.shared / 'tagger'}"
+    )

@@ -1,0 +1,63 @@
+"""Builds what a recipe names, and has its parts agree before any audio is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from registry import load_plugins
+from registry.contracts import COMPOSED_PARAMETERS, Corpus, QueryNet
+from uss_plugins.recipe import Component, Recipe
+from uss_plugins.separation.model import UniversalSeparator
+
+
+def build_component(kind: str, component: Component, known: dict[str, Any]) -> Any:
+    """Build a component; `known` fills the composed parameters that its factory takes and nobody gave."""
+    plugins = load_plugins()
+    declared = {parameter.name for parameter in plugins.parameters(kind, component.name)}
+    fillable = declared.intersection(COMPOSED_PARAMETERS[kind])
+    filled = {name: known[name] for name in fillable if known.get(name) is not None}
+    return plugins.build(kind, component.name, **{**filled, **component.parameters})
+
+
+def build_corpus(recipe: Recipe, split: str) -> Corpus:
+    """The corpus of a recipe, one split of it: "train", "valid" or "test"."""
+    parameters = recipe.corpus.split_parameters(split)
+    return cast(Corpus, load_plugins().build("corpus", recipe.corpus.name, **parameters))
+
+
+def build_query_net(
+    recipe: Recipe, class_names: Sequence[str], sample_rate: int | None = None
+) -> QueryNet:
+    """The query net of a recipe, for a corpus's classes and rate (Hz)."""
+    known = {"class_names": tuple(class_names), "sample_rate": sample_rate}
+    return cast(QueryNet, build_component("query_net", recipe.query_net, known))
+
+
+def build_model(
+    recipe: Recipe,
+    class_names: Sequence[str],
+    class_ids: Sequence[str],
+    sample_rate: int | None = None,
+) -> UniversalSeparator:
+    """The composed model of a recipe, with fresh weights.
+
+    Raises:
+        UserError: a component's parameters are wrong, or two components disagree.
+    """
+    query_net = build_query_net(recipe, class_names, sample_rate)
+    known: dict[str, Any] = {
+        "class_count": len(query_net.class_names) or None,
+        "embedding_size": query_net.embedding_size,
+        "sample_rate": query_net.sample_rate,
+    }
+    embedding = build_component("embedding", recipe.embedding, known)
+    known["condition_size"] = embedding.condition_size
+    separator = build_component("separator", recipe.separator, known)
+    return UniversalSeparator(
+        query_net,
+        embedding,
+        separator,
+        class_ids=class_ids,
+        freeze_query_net=not recipe.training.train_query_net,
+    )

@@ -1,0 +1,245 @@
+"""A recipe: one YAML file that says which components, which corpus, and how they are trained and judged.
+
+A recipe may `extend` another, relative to its own place; mappings are merged key by key, everything else is
+replaced, and a component of another name replaces the whole component with its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from registry.errors import UserError, nearest
+from uss_plugins.evaluation.section import EvaluationSection
+
+Positive = Annotated[int, Field(gt=0)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Range = tuple[float, float]
+
+
+class Section(BaseModel):
+    """A part of a recipe: a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class Component(BaseModel):
+    """A plug-in by name; every other key is a parameter of its factory, checked when it is built."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The factory's parameters."""
+        return dict(self.model_extra or {})
+
+
+class CorpusSection(Component):
+    """A corpus plug-in. `splits` holds what differs between train, valid and test."""
+
+    splits: dict[Literal["train", "valid", "test"], dict[str, Any]] = {}
+    cache: bool = False
+    """Keep each clip, once rendered or decoded, as 16-bit samples in the experiment's folder."""
+
+    def split_parameters(self, split: str) -> dict[str, Any]:
+        """The factory's parameters for one split."""
+        return {**self.parameters, **dict(self.splits).get(split, {}), "split": split}  # type: ignore[call-overload]
+
+
+class OptimiserSection(Section):
+    """AdamW; the defaults are the paper's."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    amsgrad: bool = True
+
+
+class ScheduleSection(Component):
+    """Learning-rate factor over steps: a schedule of `training/schedules.py` and its parameters."""
+
+    name: str = "none"
+
+
+class FitSection(Section):
+    """What both stages of training share."""
+
+    steps: Positive
+    batch_size: Positive = 16
+    validate_every: Positive = 1000
+    """Steps between validations; a checkpoint is written at each."""
+    validation_batches: Positive = 10
+    optimiser: OptimiserSection = OptimiserSection()
+    schedule: ScheduleSection = ScheduleSection()
+    gradient_clip: Annotated[float, Field(gt=0)] | None = None
+    """Largest norm of the gradient; None does not clip."""
+    precision: Literal["32", "bf16"] = "32"
+    workers: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def whole_epochs(self) -> FitSection:
+        """Validation closes every training, so its interval must divide the steps."""
+        if self.steps % self.validate_every:
+            raise ValueError(
+                f"steps={self.steps} must be a multiple of validate_every={self.validate_every}"
+            )
+        return self
+
+
+class TaggerSection(FitSection):
+    """Stage 1: the query net learns to tag, and by that to detect, from weak labels."""
+
+
+class AnchorSection(Section):
+    """Where in a clip its class is taken to sound (paper, section III-B)."""
+
+    segment_seconds: Annotated[float, Field(gt=0)] = 2.0
+    method: Literal["largest_area", "random"] = "largest_area"
+    batch_size: Positive = 32
+
+
+class MixingSection(Section):
+    """How anchor segments become mixtures (paper, section III-D)."""
+
+    sources: Annotated[int, Field(ge=2)] = 2
+    match_energy: bool = True
+    gain_range_db: Range = (0.0, 0.0)
+    """Random gain of each interferer, relative to matched energy."""
+    disjoint: bool = True
+    """Never mix in what carries, or is tagged with, the target's class."""
+    disjoint_threshold: Probability = 0.5
+    """Probability from which an interferer counts as tagged with a class."""
+
+
+class TrainingSection(FitSection):
+    """Stage 2: the separator, and what the embedding strategy trains, learn on mixed anchors."""
+
+    loss: str = "l1_waveform"
+    train_query_net: bool = False
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay of the exponential moving average of the weights; None keeps none."""
+    bank_anchors_per_class: Positive | None = None
+    """Training anchors behind each row of the query bank; None takes all."""
+
+
+class Recipe(Section):
+    """The whole of an experiment."""
+
+    seed: int = 0
+    corpus: CorpusSection
+    query_net: Component
+    embedding: Component
+    separator: Component
+    tagger: TaggerSection
+    anchors: AnchorSection = AnchorSection()
+    mixing: MixingSection = MixingSection()
+    training: TrainingSection
+    evaluation: EvaluationSection = EvaluationSection()
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe with what it extends, apply `a.b=c` overrides, and check it.
+
+    Raises:
+        UserError: naming the file and everything that is wrong in it.
+    """
+    path = Path(path)
+    tree = read_tree(path)
+    for override in overrides:
+        apply_override(tree, override)
+    return parse_recipe(tree, str(path))
+
+
+def parse_recipe(tree: Mapping[str, Any], where: str) -> Recipe:
+    """Check a recipe's tree; `where` names it in errors."""
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        lines = [describe(problem) for problem in error.errors()]
+        raise UserError(f"{where}: " + "; ".join(lines)) from None
+
+
+def describe(problem: Mapping[str, Any]) -> str:
+    """One of pydantic's findings in the words of the recipe."""
+    place = [str(part) for part in problem["loc"]]
+    key = ".".join(place)
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key '{key}' ({nearest(place[-1], known_keys(place[:-1]))})"
+    if problem["type"] == "missing":
+        return f"missing key '{key}'"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"'{key}': {message}" + (
+        "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
+    )
+
+
+def known_keys(place: Sequence[str]) -> list[str]:
+    """The keys that the section at `place` knows."""
+    section: type[BaseModel] = Recipe
+    for part in place:
+        annotation = section.model_fields[part].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        section = annotation
+    return list(section.model_fields)
+
+
+def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A recipe's YAML with its `extends` resolved."""
+    if path.resolve() in seen:
+        raise UserError(f"{path}: extends itself; remove 'extends' from one file of the circle")
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise UserError(f"{path}: cannot read the recipe: {reason}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise UserError(f"{path}{line}: {problem}; mend the YAML") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: a recipe is a mapping of sections, such as 'corpus:'")
+    base = tree.pop("extends", None)
+    if base is None:
+        return tree
+    return merge(read_tree(path.parent / str(base), (*seen, path.resolve())), tree)
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with `changes` laid over it."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        if both and value.get("name", old.get("name")) == old.get("name"):  # type: ignore[union-attr]
+            value = merge(old, value)  # type: ignore[arg-type]
+        merged[key] = value
+    return merged
+
+
+def apply_override(tree: dict[str, Any], override: str) -> None:
+    """Change one value in place: `a.b=c`, with c in YAML."""
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise UserError(f"--set {override}: write a key and a value, such as training.steps=1000")
+    *path, last = key.split(".")
+    for depth, part in enumerate(path):
+        tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise UserError(f"--set {override}: '{'.'.join(path[: depth + 1])}' has no keys")
+    try:
+        tree[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"--set {override}: the value is not YAML; quote it") from None
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as YAML with every default written out; `load_recipe` reads it back."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,1 @@
+"""The composed model, its folder on disk, and the separation of recordings."""

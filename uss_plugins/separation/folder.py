@@ -1,0 +1,119 @@
+"""A model on disk: a folder of plain files, none of them a pickle.
+
+recipe.yaml          the whole recipe, defaults written out
+weights.safetensors  all parameters and buffers, the query bank among them
+classes.csv          index, id, name of each class
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from registry.errors import UserError
+from uss_plugins.compose import build_model, build_query_net
+from uss_plugins.files import write_text, written_aside
+from uss_plugins.recipe import Recipe, dump_recipe, load_recipe
+from uss_plugins.separation.model import UniversalSeparator
+
+RECIPE, WEIGHTS, CLASSES = "recipe.yaml", "weights.safetensors", "classes.csv"
+
+
+def save_model(model: UniversalSeparator, folder: Path, recipe: Recipe) -> None:
+    """Write a model folder. The weights come last: a folder that has them is whole."""
+    write_text(folder / RECIPE, dump_recipe(recipe))
+    write_classes(folder / CLASSES, model.class_names, model.class_ids)
+    save_weights(model, folder / WEIGHTS)
+
+
+def load_model(folder: str | Path, device: str = "cpu") -> UniversalSeparator:
+    """The model of a folder, in evaluation mode.
+
+    Raises:
+        UserError: no model folder, a part of it is broken, or a component is not installed.
+    """
+    folder = Path(folder)
+    recipe, names, ids = read_head(folder)
+    model = build_model(recipe, names, ids)
+    load_weights(model, folder / WEIGHTS)
+    return model.eval().to(device)
+
+
+def load_query_net(folder: str | Path, device: str = "cpu") -> nn.Module:
+    """The query net of a tagger's folder, in evaluation mode. Raises as `load_model`."""
+    folder = Path(folder)
+    recipe, names, _ = read_head(folder)
+    query_net = build_query_net(recipe, names)
+    assert isinstance(query_net, nn.Module)
+    load_weights(query_net, folder / WEIGHTS)
+    return query_net.eval().to(device)
+
+
+def read_head(folder: Path) -> tuple[Recipe, list[str], list[str]]:
+    """The recipe, and the names and ids of the classes, of a model's or a tagger's folder."""
+    for name in (RECIPE, CLASSES, WEIGHTS):
+        if not (folder / name).is_file():
+            raise UserError(
+                f"{folder}: not a model folder ({name} is missing); give one that 'train' has finished"
+            )
+    with (folder / CLASSES).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not all(row.get("name") and row.get("id") for row in rows):
+        raise UserError(f"{folder / CLASSES}: needs the columns index, id and name in every row")
+    return (
+        load_recipe(folder / RECIPE),
+        [row["name"] for row in rows],
+        [row["id"] for row in rows],
+    )
+
+
+def write_classes(path: Path, names: tuple[str, ...], ids: tuple[str, ...]) -> None:
+    """The table of classes."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("index", "id", "name"))
+    writer.writerows((index, *pair) for index, pair in enumerate(zip(ids, names, strict=True)))
+    write_text(path, text.getvalue())
+
+
+def save_weights(module: nn.Module, path: Path) -> None:
+    """All persistent parameters and buffers of a module."""
+    state = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+    with written_aside(path) as aside:
+        save_file(state, aside)
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Fill a module from a file that holds exactly its keys and shapes.
+
+    Raises:
+        UserError: the file cannot be read, or holds other keys or shapes; the first few are named.
+    """
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{path}: cannot read the weights ({error}); train or copy it again"
+        ) from None
+    wanted = module.state_dict()
+    wrong = [f"{key} is missing" for key in wanted if key not in state]
+    wrong += [f"{key} is not known" for key in state if key not in wanted]
+    wrong += [
+        f"{key} is {tuple(state[key].shape)}, not {tuple(value.shape)}"
+        for key, value in wanted.items()
+        if key in state and state[key].shape != value.shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise UserError(
+            f"{path}: does not fit its recipe: {'; '.join(wrong[:3])}{more};"
+            " the recipe or the weights were changed since they were written"
+        )
+    with torch.no_grad():
+        module.load_state_dict(state)

@@ -1,0 +1,165 @@
+"""Batches as pure functions of their number, so that any worker makes any batch and resuming needs no state.
+
+Shapes: batch, samples, classes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from registry.contracts import ClipUnreadableError, Corpus
+from registry.errors import UserError
+from uss_plugins.corpora.anchors import AnchorTable, cut_segment, read_segment
+from uss_plugins.corpora.sampling import ClassBalancedSampler
+
+logger = logging.getLogger(__name__)
+
+RETRY_STRIDE = 1_000_000_007
+"""How far along its stream of draws a batch looks for a stand-in for an unreadable clip."""
+MAX_RETRIES = 100
+
+
+class ClipBatch(NamedTuple):
+    """Whole clips for the tagger. `unreadable` counts the clips that others stand in for."""
+
+    audio: Tensor  # (batch, samples)
+    labels: Tensor  # (batch, classes), float in {0, 1}
+    unreadable: int
+
+
+class SegmentBatch(NamedTuple):
+    """Anchor segments for the separator, before they are mixed."""
+
+    segments: Tensor  # (batch, samples)
+    class_index: Tensor  # (batch,) long: the class each was mined for
+    labels: Tensor  # (batch, classes) bool: of the clip it comes from
+    probabilities: Tensor  # (batch, classes): the tagger's, of the segment
+    unreadable: int
+
+
+class ClipBatches(Dataset[ClipBatch]):
+    """Batch number n of class-balanced clips."""
+
+    def __init__(self, corpus: Corpus, batch_size: int, seed: int) -> None:
+        self.corpus = corpus
+        self.batch_size = batch_size
+        self.sampler = sampler_for(corpus.labels, seed, "clip")
+
+    def __getitem__(self, number: int) -> ClipBatch:
+        """A batch whose shorter clips are padded with zeros to the longest."""
+        rows, clips, unreadable = draw_batch(
+            self.sampler, number, self.batch_size, lambda row: self.corpus.clip(row)
+        )
+        longest = max(len(clip) for clip in clips)
+        audio = np.stack([cut_segment(clip, 0, longest) for clip in clips])
+        labels = torch.from_numpy(self.corpus.labels[rows]).float()
+        return ClipBatch(torch.from_numpy(audio), labels, unreadable)
+
+
+class SegmentBatches(Dataset[SegmentBatch]):
+    """Batch number n of class-balanced anchor segments."""
+
+    def __init__(self, corpus: Corpus, anchors: AnchorTable, batch_size: int, seed: int) -> None:
+        self.corpus = corpus
+        self.anchors = anchors
+        self.batch_size = batch_size
+        class_count = len(corpus.class_names)
+        one_hot = anchors.class_index[:, None] == np.arange(class_count)
+        self.sampler = sampler_for(one_hot, seed, "anchor")
+
+    def __getitem__(self, number: int) -> SegmentBatch:
+        """Segments of the anchors' length."""
+        anchors = self.anchors
+        rows, segments, unreadable = draw_batch(self.sampler, number, self.batch_size, self.read)
+        labels = self.corpus.labels[anchors.clip[rows]]
+        return SegmentBatch(
+            torch.from_numpy(np.stack(segments)),
+            torch.from_numpy(anchors.class_index[rows]),
+            torch.from_numpy(labels),
+            torch.from_numpy(anchors.probabilities[rows].astype(np.float32)),
+            unreadable,
+        )
+
+    def read(self, row: int) -> NDArray[np.float32]:
+        """The audio of an anchor: (samples,)."""
+        anchors = self.anchors
+        clip, start = int(anchors.clip[row]), int(anchors.start_samples[row])
+        return read_segment(self.corpus, clip, start, anchors.segment_samples)
+
+
+def sampler_for(labels: NDArray[np.bool_], seed: int, what: str) -> ClassBalancedSampler:
+    """A class-balanced sampler; the classes that nothing carries are named in a warning."""
+    if not labels.any():
+        raise UserError(f"the corpus has no labelled {what} to train on; check its labels")
+    sampler = ClassBalancedSampler(labels, seed)
+    if sampler.empty_classes:
+        logger.warning("classes without any %s: %s", what, list(sampler.empty_classes))
+    return sampler
+
+
+def draw_batch(
+    sampler: ClassBalancedSampler,
+    number: int,
+    batch_size: int,
+    read: Callable[[int], NDArray[np.float32]],
+) -> tuple[list[int], list[NDArray[np.float32]], int]:
+    """Rows and audio of batch `number`, and how many unreadable rows were passed over (each is named)."""
+    rows, audio, unreadable = [], [], 0
+    for position in range(number * batch_size, (number + 1) * batch_size):
+        for attempt in range(MAX_RETRIES):
+            row, _ = sampler.draw(position + attempt * RETRY_STRIDE)
+            try:
+                audio.append(read(row))
+            except ClipUnreadableError as error:
+                logger.warning("skipped: %s", error)
+                unreadable += 1
+                continue
+            rows.append(row)
+            break
+        else:
+            raise UserError(f"{MAX_RETRIES} clips in a row cannot be read; the last is named above")
+    return rows, audio, unreadable
+
+
+class StepSampler(Sampler[int]):
+    """The batch numbers of an epoch, of one of `world_size` processes; Lightning tells the epoch."""
+
+    def __init__(self, steps_per_epoch: int, rank: int = 0, world_size: int = 1) -> None:
+        self.steps_per_epoch = steps_per_epoch
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch, also the first one after resuming."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.steps_per_epoch
+
+    def __iter__(self) -> Iterator[int]:
+        first = self.epoch * self.steps_per_epoch
+        for step in range(first, first + self.steps_per_epoch):
+            yield step * self.world_size + self.rank
+
+
+def loader(
+    dataset: Dataset[NamedTuple], sampler: Sampler[int], workers: int
+) -> DataLoader[NamedTuple]:
+    """A loader whose items are whole batches."""
+    return DataLoader(
+        dataset,
+        sampler=sampler,
+        batch_size=None,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        multiprocessing_context="forkserver" if workers else None,
+    )

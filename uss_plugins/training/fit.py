@@ -1,0 +1,148 @@
+"""Runs a system under a Lightning Trainer: checkpoints, logs, precision, resuming."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as lightning
+import torch
+from pytorch_lightning.callbacks import (
+    Callback,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
+from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from registry.errors import UserError
+from uss_plugins.recipe import FitSection
+from uss_plugins.training.progress import TrainingProgress
+
+CHECKPOINTS, LAST, BEST = "checkpoints", "last", "best"
+
+
+@dataclass(frozen=True)
+class Devices:
+    """Where to train; Lightning's own words."""
+
+    accelerator: str = "auto"
+    devices: int = 1
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a training came to.
+
+    seconds: of training steps and validation, over all interruptions.
+    best: the checkpoint with the best validation, whose weights are the result.
+    """
+
+    seconds: float
+    best: Path
+    best_score: float
+
+
+def fit(
+    system: lightning.LightningModule,
+    train_loader: DataLoader[object],
+    validation_loader: DataLoader[object],
+    section: FitSection,
+    folder: Path,
+    *,
+    description: str,
+    monitor: str,
+    shown: dict[str, str],
+    ema_decay: float | None = None,
+    devices: Devices | None = None,
+    resume: bool = False,
+) -> FitResult:
+    """Train `system` for the section's steps, and leave its best weights in it.
+
+    folder: gets `checkpoints/last.ckpt` and `best.ckpt`, written at each validation, and `logs/`.
+    monitor: the validation metric that decides which checkpoint is best; larger is better.
+    resume: continue from `last.ckpt` if there is one. The weights come out as without the interruption.
+
+    Raises:
+        UserError: the folder holds a training already, and `resume` was not asked for.
+    """
+    devices = devices or Devices()
+    last = folder / CHECKPOINTS / f"{LAST}.ckpt"
+    if last.exists() and not resume:
+        raise UserError(
+            f"{folder}: holds an unfinished training; add --resume, or choose another folder"
+        )
+    progress = TrainingProgress(description, section.steps, shown)
+    best = ModelCheckpoint(
+        folder / CHECKPOINTS, BEST, monitor=monitor, mode="max", enable_version_counter=False
+    )
+    callbacks: list[Callback] = [
+        progress,
+        best,
+        ModelCheckpoint(folder / CHECKPOINTS, LAST, enable_version_counter=False),
+        LearningRateMonitor("step"),
+    ]
+    if ema_decay is not None:
+        callbacks.insert(0, EMAWeightAveraging(decay=ema_decay))
+    with quiet_lightning():
+        trainer = lightning.Trainer(
+            accelerator=devices.accelerator,
+            devices=devices.devices,
+            precision="bf16-mixed" if section.precision == "bf16" else "32-true",
+            max_steps=section.steps,
+            max_epochs=-1,
+            gradient_clip_val=section.gradient_clip,
+            callbacks=callbacks,
+            logger=[TensorBoardLogger(folder, "logs"), CSVLogger(folder, "logs/csv")],
+            log_every_n_steps=min(10, section.validate_every),
+            num_sanity_val_steps=0,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(
+            system,
+            train_loader,
+            validation_loader,
+            ckpt_path=last if last.exists() else None,
+            weights_only=False,
+        )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    take_weights(system, Path(best.best_model_path))
+    score = best.best_model_score
+    return FitResult(
+        progress.seconds,
+        Path(best.best_model_path),
+        float(score) if score is not None else float("nan"),
+    )
+
+
+def take_weights(system: lightning.LightningModule, checkpoint: Path) -> None:
+    """Fill a system with a checkpoint's weights (the averaged ones, where there is an average)."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=False)["state_dict"]
+    system.load_state_dict(state)
+
+
+class quiet_lightning(warnings.catch_warnings):  # noqa: N801  # used as a context manager
+    """Silences what Lightning says of things that are meant to be so here."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+        for message in (
+            ".*does not have many workers.*",
+            ".*GPU available but not used.*",
+            ".*Checkpoint directory .* exists and is not empty.*",
+            ".*The number of training batches.*",
+            ".*Experiment logs directory.*",
+            ".*Found .* module.*in eval mode.*",
+            ".*LeafSpec.*is deprecated.*",
+            ".*isinstance.treespec, LeafSpec.*",
+            ".*lr_scheduler.step.*",
+            ".*resume.*",
+        ):
+            warnings.filterwarnings("ignore", message)

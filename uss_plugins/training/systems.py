@@ -1,0 +1,168 @@
+"""The two trainings as Asteroid systems: the tagger's and the separator's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
+
+from registry import UserError
+from registry.parameters import check_parameters, read_parameters
+from uss_plugins.corpora.mixing import Mixture, allowed_interferers, mix
+from uss_plugins.ecosystems import import_asteroid
+from uss_plugins.evaluation.metrics import sdr_improvement
+from uss_plugins.recipe import FitSection, MixingSection
+from uss_plugins.separation.model import UniversalSeparator
+from uss_plugins.training.average_precision import mean_average_precision
+from uss_plugins.training.batches import ClipBatch, SegmentBatch
+from uss_plugins.training.losses import Loss
+from uss_plugins.training.schedules import find_schedule
+
+import_asteroid()  # Before any module of Asteroid, for its guarded import of torchaudio.
+
+from asteroid.engine.system import System  # noqa: E402
+
+SEED_STRIDE = 1_000_003
+
+
+class StepSeededSystem(System):  # type: ignore[misc]
+    """An Asteroid system whose every step draws from its own seed, so that resuming repeats it exactly."""
+
+    def __init__(self, model: nn.Module, loss: Loss, section: FitSection, seed: int) -> None:
+        optimiser = make_optimiser(model, section)
+        scheduler = {"scheduler": make_scheduler(optimiser, section), "interval": "step"}
+        super().__init__(model, optimiser, loss, train_loader=None, scheduler=scheduler)
+        self.seed = seed
+        self.unreadable_count = 0
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed this step's dropout and mixing, differently on every device."""
+        step = self.global_step * self.trainer.world_size + self.global_rank
+        torch.manual_seed(self.seed * SEED_STRIDE + step)
+        self.unreadable_count += batch.unreadable
+
+    def on_validation_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Every validation mixes alike."""
+        torch.manual_seed(batch_idx)
+
+    def training_step(self, batch: Any, batch_nb: int) -> Tensor:
+        """The loss of a batch, logged as `loss`."""
+        loss: Tensor = self.common_step(batch, batch_nb, train=True)
+        self.log("loss", loss, prog_bar=True, batch_size=len(batch[0]))
+        return loss
+
+
+class TaggerSystem(StepSeededSystem):
+    """Stage 1: weak labels of whole clips against the query net's clip probabilities.
+
+    Binary cross-entropy. With a decision-level head the probabilities are maxima over frames, so the net
+    learns to detect although it is never told when. Validation logs `val_map`, the mean average precision.
+    """
+
+    def __init__(self, query_net: nn.Module, section: FitSection, seed: int) -> None:
+        super().__init__(query_net, binary_cross_entropy, section, seed)
+        self.tagged: list[tuple[Tensor, Tensor]] = []
+
+    def common_step(self, batch: ClipBatch, batch_nb: int, train: bool = True) -> Tensor:
+        """Loss of a batch of clips."""
+        probabilities = self.model(batch.audio).clip_probabilities
+        if not train:
+            self.tagged.append((probabilities.float().cpu(), batch.labels.cpu()))
+        return self.loss_func(probabilities, batch.labels)  # type: ignore[no-any-return]
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean average precision over all validation clips."""
+        probabilities, labels = (torch.cat(part) for part in zip(*self.tagged, strict=True))
+        self.tagged.clear()
+        self.log("val_map", mean_average_precision(probabilities, labels.bool()), prog_bar=True)
+
+
+class SeparationSystem(StepSeededSystem):
+    """Stage 2: mixtures of anchors against the anchors, each steered by the condition of its clean target.
+
+    Validation logs `val_sdri`, the mean SDR improvement in dB.
+    """
+
+    def __init__(
+        self,
+        model: UniversalSeparator,
+        loss: Loss,
+        section: FitSection,
+        mixing: MixingSection,
+        seed: int,
+    ) -> None:
+        super().__init__(model, loss, section, seed)
+        self.mixing = mixing
+        self.missing_interferers = 0
+
+    def mixed(self, batch: SegmentBatch) -> Mixture:
+        """The mixtures of a batch, by the recipe's `mixing`."""
+        allowed = None
+        if self.mixing.disjoint:
+            allowed = allowed_interferers(
+                batch.class_index,
+                batch.labels,
+                batch.probabilities,
+                self.mixing.disjoint_threshold,
+            )
+        return mix(
+            batch.segments,
+            sources=self.mixing.sources,
+            match_energy=self.mixing.match_energy,
+            allowed=allowed,
+            gain_range_db=self.mixing.gain_range_db,
+        )
+
+    def separated(self, batch: SegmentBatch) -> tuple[Mixture, Tensor]:
+        """The mixtures of a batch and the estimates of their targets (batch, channels, samples)."""
+        mixture = self.mixed(batch)
+        classes = F.one_hot(batch.class_index, len(self.model.class_names)).float()
+        condition = self.model.condition_from_audio(mixture.targets, classes)
+        audio = mixture.mixture.unsqueeze(1).expand(-1, self.model.channels, -1)
+        return mixture, self.model(audio, condition)
+
+    def common_step(self, batch: SegmentBatch, batch_nb: int, train: bool = True) -> Tensor:
+        """Loss of a batch of segments."""
+        mixture, estimate = self.separated(batch)
+        self.missing_interferers += mixture.missing if train else 0
+        if not train:
+            heard = estimate.float().mean(1)
+            gain = sdr_improvement(heard, mixture.targets, mixture.mixture)
+            self.log("val_sdri", gain.mean(), prog_bar=True, batch_size=len(heard))
+        target = mixture.targets.unsqueeze(1).expand_as(estimate)
+        return self.loss_func(estimate, target)  # type: ignore[no-any-return]
+
+
+def binary_cross_entropy(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Mean binary cross-entropy of (batch, classes) probabilities, in float32."""
+    with torch.autocast(probabilities.device.type, enabled=False):
+        return F.binary_cross_entropy(probabilities.float().clamp(0, 1), labels)
+
+
+def make_optimiser(model: nn.Module, section: FitSection) -> torch.optim.AdamW:
+    """AdamW over all that is to be trained: separator, embedding strategy, and query net if not frozen."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if not trained:
+        raise UserError("nothing is left to train: every parameter of the model is frozen")
+    optimiser = section.optimiser
+    return torch.optim.AdamW(
+        trained,
+        lr=optimiser.learning_rate,
+        betas=optimiser.betas,
+        weight_decay=optimiser.weight_decay,
+        amsgrad=optimiser.amsgrad,
+        fused=True,
+    )
+
+
+def make_scheduler(optimiser: torch.optim.Optimizer, section: FitSection) -> LambdaLR:
+    """The learning rate over steps; a schedule that ends at `max_steps` ends with the training."""
+    build = find_schedule(section.schedule.name)
+    parameters = dict(section.schedule.parameters)
+    if "max_steps" in {parameter.name for parameter in read_parameters(build)}:
+        parameters.setdefault("max_steps", section.steps)
+    checked = check_parameters(build, parameters, f"schedule {section.schedule.name!r}")
+    return LambdaLR(optimiser, build(**checked))
