@@ -22,6 +22,9 @@ from registry.contracts import Corpus
 from registry.errors import UserError
 from uss_plugins.files import written_aside
 
+BROKEN_FILE = (OSError, EOFError, zipfile.BadZipFile, TypeError, AttributeError)
+"""What NumPy raises for a file that is no NPZ; the last two for a single array."""
+
 
 def largest_area_start(
     frame_probabilities: Tensor,
@@ -138,11 +141,11 @@ class AnchorTable:
             UserError: the file is missing, broken, or not an anchor table.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 columns = {f.name: stored[f.name] for f in fields(cls)}
             columns |= {key: int(columns[key]) for key in ("sample_rate", "segment_samples")}
             return cls(**columns)
-        except (OSError, KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except (*BROKEN_FILE, KeyError, ValueError) as error:
             raise UserError(
                 f"{path} is no anchor table ({error}); mine the anchors again"
             ) from error

@@ -7,11 +7,9 @@ step -> factor, fit for `torch.optim.lr_scheduler.LambdaLR`. Steps count from 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from registry.errors import UserError, nearest
-from registry.parameters import check_parameters
 
 Schedule = Callable[[int], float]
 
@@ -78,13 +76,3 @@ def find_schedule(name: str) -> Callable[..., Schedule]:
     if name not in SCHEDULES:
         raise UserError(f"no learning-rate schedule {name!r}; {nearest(name, SCHEDULES)}")
     return SCHEDULES[name]
-
-
-def build_schedule(name: str, parameters: Mapping[str, Any]) -> Schedule:
-    """The schedule called `name` with its settings.
-
-    Raises:
-        UserError: there is no such schedule, or it takes other settings.
-    """
-    builder = find_schedule(name)
-    return builder(**check_parameters(builder, parameters, f"learning-rate schedule {name!r}"))

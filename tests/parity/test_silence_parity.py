@@ -23,3 +23,10 @@ def test_what_is_left_equals_the_released_systems() -> None:
     left = remove_silence(audio, 32000)
     assert len(left) == expected["output_samples"]
     assert float(np.square(left).sum()) == pytest.approx(expected["energy"], rel=1e-6)
+
+
+def test_short_and_silent_audio() -> None:
+    sound = waveform("metrics/reference", 1, 1000).numpy()[0]
+    assert np.array_equal(remove_silence(sound, 32000), sound)
+    assert len(remove_silence(np.zeros(9000, np.float32), 32000)) == 0
+    assert len(remove_silence(np.zeros(0, np.float32), 32000)) == 0
