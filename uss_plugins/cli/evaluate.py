@@ -1,0 +1,99 @@
+"""`uss-plugins evaluate`: how well a model separates the test split of a recipe's corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from registry.errors import UserError
+
+
+@click.command("evaluate")
+@click.argument("model_dir", type=click.Path(path_type=Path))
+@click.argument("recipe_file", metavar="RECIPE.yaml", type=click.Path(path_type=Path))
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@click.option("--anchors", type=click.Path(path_type=Path), help="Mined anchors of the test split.")
+@click.option(
+    "--output-dir", type=click.Path(path_type=Path), help="[default: MODEL_DIR/evaluation]"
+)
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change a recipe's value.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON, nothing else.")
+def evaluate(
+    model_dir: Path,
+    recipe_file: Path,
+    device: str,
+    anchors: Path | None,
+    output_dir: Path | None,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Mix pairs of classes from the test split, separate them with MODEL_DIR, and score the result.
+
+    Queries are the classes' mean embeddings in the model's bank and, beside it, the clean targets.
+    Writes results.json and report.html to the output directory.
+    """
+    from rich.console import Console
+
+    from uss_plugins.compose import build_corpus
+    from uss_plugins.corpora.anchors import AnchorTable
+    from uss_plugins.evaluation.examples import median_examples
+    from uss_plugins.evaluation.protocol import evaluation_pairs
+    from uss_plugins.evaluation.report import render_report
+    from uss_plugins.evaluation.results import results_table, to_json
+    from uss_plugins.evaluation.run import check_fit
+    from uss_plugins.evaluation.run import evaluate as run
+    from uss_plugins.files import write_text
+    from uss_plugins.recipe import load_recipe
+    from uss_plugins.separation.folder import load_model
+
+    check_device(device)
+    recipe = load_recipe(recipe_file, overrides)
+    model = load_model(model_dir, device)
+    corpus = build_corpus(recipe, "test")
+    check_fit(model, corpus)
+    section = recipe.evaluation
+    pairs = evaluation_pairs(corpus, section, AnchorTable.load(anchors) if anchors else None)
+    results = run(
+        model,
+        corpus,
+        pairs,
+        section,
+        model_name=str(model_dir),
+        recipe_name=str(recipe_file),
+        console=Console(stderr=True),
+    )
+    folder = output_dir or model_dir / "evaluation"
+    write_text(folder / "results.json", to_json(results))
+    write_text(
+        folder / "report.html", render_report(results, median_examples(model, corpus, results))
+    )
+    if as_json:
+        click.echo(to_json(results))
+        return
+    console = Console()
+    console.print(results_table(results))
+    console.print(f"SDRi by bank {results.bank['sdr_improvement']} dB")
+    console.print(f"SDRi by oracle {results.oracle['sdr_improvement']} dB")
+    console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that this machine or this torch lacks.
+
+    Raises:
+        UserError: saying which devices there are.
+    """
+    import torch
+
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise UserError(f"--device {device}: no such device; use cpu or cuda") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"--device {device}: this machine or this torch has no CUDA; use cpu")
+    if kind not in ("cpu", "cuda"):
+        raise UserError(f"--device {device}: use cpu or cuda")
+    count = torch.cuda.device_count()
+    if kind == "cuda" and (torch.device(device).index or 0) >= count:
+        raise UserError(f"--device {device}: this machine has {count} CUDA devices, from cuda:0")

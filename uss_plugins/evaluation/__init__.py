@@ -1,0 +1,1 @@
+"""Judging a trained model: metrics, the evaluation set, the run, its results and their report."""
