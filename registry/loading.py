@@ -69,7 +69,7 @@ def _check_hooks_are_declared(manager: pluggy.PluginManager, implementation: obj
     except pluggy.PluginValidationError:
         hooks = manager.get_hookcallers(implementation) or []
         undeclared = [hook.name for hook in hooks if not hook.has_spec()]
-        hints = (f"{name!r} ({nearest(name, hookspecs.HOOKS.values())})" for name in undeclared)
+        hints = (f"{name!r} ({nearest(name, hookspecs.HOOKS.values(), 1)})" for name in undeclared)
         raise UserError(f"it implements a hook that does not exist: {', '.join(hints)}") from None
 
 

@@ -45,7 +45,7 @@ def read_parameters(factory: Callable[..., Any]) -> tuple[Parameter, ...]:
     """The parameters that `factory` takes by name, in its order.
 
     Raises:
-        ValueError, TypeError: the factory has no signature that can be read.
+        ParameterError: the factory, not being written in Python, does not tell its parameters.
     """
     return tuple(
         Parameter(
@@ -54,7 +54,7 @@ def read_parameters(factory: Callable[..., Any]) -> tuple[Parameter, ...]:
             _written(parameter.annotation),
             parameter.default,
         )
-        for parameter in inspect.signature(factory).parameters.values()
+        for parameter in _signature(factory).parameters.values()
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     )
 
@@ -76,7 +76,7 @@ def check_parameters(
     known = {parameter.name: parameter for parameter in read_parameters(factory)}
     open_ended = any(
         parameter.kind is parameter.VAR_KEYWORD
-        for parameter in inspect.signature(factory).parameters.values()
+        for parameter in _signature(factory).parameters.values()
     )
     checked: dict[str, Any] = {}
     problems: list[str] = []
@@ -100,6 +100,15 @@ def check_parameters(
     return checked
 
 
+def _signature(factory: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(factory)
+    except (ValueError, TypeError) as error:
+        raise ParameterError(
+            f"{factory!r} does not tell its parameters; register a Python function or class"
+        ) from error
+
+
 def _unknown(name: str, known: Mapping[str, Parameter]) -> str:
     if not known:
         return f"unknown parameter {name!r}; it takes none"
@@ -113,13 +122,13 @@ def _converted(value: Any, parameter: Parameter) -> Any:
     # pydantic takes a tenth of a second to import; only those who build something should pay it.
     from pydantic import ConfigDict, TypeAdapter, ValidationError
     from pydantic.errors import PydanticUserError
-    from pydantic_core import PydanticSerializationError, to_json
+    from pydantic_core import PydanticSerializationError, SchemaError, to_json
 
     try:
         adapter = TypeAdapter[Any](
             parameter.annotation, config=ConfigDict(strict=True, arbitrary_types_allowed=True)
         )
-    except (PydanticUserError, TypeError):
+    except (PydanticUserError, SchemaError, TypeError):
         return value  # not a type that pydantic can check, or one that carries its own config
     try:
         return adapter.validate_python(value)

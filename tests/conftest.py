@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from distributions import install
+from plugin_distributions import DISTRIBUTIONS
 
 
 class RunCli(Protocol):
@@ -40,3 +42,9 @@ def run_cli() -> RunCli:
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def plugin_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with installed plug-ins of all fates: good, broken, undeclared, claiming one name."""
+    return install(tmp_path_factory.mktemp("plugins") / "installed", *DISTRIBUTIONS)
