@@ -106,7 +106,7 @@ def chirp(draws: Draws, seconds: float, sample_rate: int) -> Audio:
 
     Varied: register, sweep width, syllable and pause lengths, trilling, the motif itself.
     """
-    register = draws.log_trait(2000, 5500)
+    register = draws.log_trait(1800, 4200)
     width = draws.trait(0.1, 0.9)
     length = draws.log_trait(0.035, 0.2)
     gap = draws.log_trait(0.025, 0.15)

@@ -62,14 +62,17 @@ class _Speaker:
         self.syllable_rate = draws.log_trait(2.8, 6.5)
         self.liveliness = draws.trait(0.3, 4.0)
         self.breathiness = draws.log_trait(0.02, 0.5)
-        self.hissing = draws.log_trait(0.5, 2.0)
+        self.hissing = draws.log_trait(0.4, 2.0)
         self.throat = Throat(
-            tilt_hz=draws.log_trait(700, 5000),
+            tilt_hz=draws.log_trait(1200, 16000),
             jitter=draws.log_trait(0.002, 0.02),
             shimmer=draws.log_trait(0.02, 0.15),
-            bandwidths=(draws.trait(60, 110), draws.trait(80, 140), draws.trait(110, 220)),
-            fixed_formants=(3500 * self.scale, 4500 * self.scale),
-            fixed_bandwidths=(250.0, 350.0),
+            bandwidths=(draws.trait(60, 110), draws.trait(70, 140), draws.trait(90, 220)),
+            fixed_formants=(
+                draws.trait(3200, 3700) * self.scale,
+                draws.trait(4000, 4900) * self.scale,
+            ),
+            fixed_bandwidths=(200.0, 300.0),
         )
         self.time = draws.uniform(0.0, 0.05)
         self.declined = 0.0
@@ -176,9 +179,9 @@ def snoring(draws: Draws, seconds: float, sample_rate: int) -> Audio:
     flutter = draws.log_trait(22, 75)
     formants = (draws.log_trait(200, 480), draws.log_trait(750, 1500), draws.log_trait(1900, 3000))
     inhaling = draws.log_trait(0.7, 1.7)
-    pausing = draws.trait(0.15, 0.6)
+    pausing = draws.trait(0.1, 0.5)
     rattle = draws.log_trait(1.5, 6.0)
-    exhaling = draws.trait(0.3, 1.1)
+    exhaling = draws.trait(0.8, 2.2)
     exhale_hz = draws.log_trait(500, 2500)
     throat = Throat(
         tilt_hz=draws.log_trait(400, 2500),

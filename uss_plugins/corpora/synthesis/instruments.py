@@ -52,7 +52,7 @@ def piano(draws: Draws, seconds: float, sample_rate: int) -> Audio:
     """A piano: melody over chords. Varied: register, tempo, touch, inharmonicity, decay, pedal, tuning."""
     melody = _Melody(draws, draws.log_trait(65, 420), 9)
     interval = 1 / draws.log_trait(1.2, 6.0)
-    touch = draws.log_trait(1.0, 5.0)
+    touch = draws.log_trait(2.0, 8.0)
     stiffness = draws.log_trait(1e-4, 1.2e-3)
     sustain = draws.log_trait(1.5, 5.0)
     pedal = draws.trait(0.35, 1.8)
@@ -107,7 +107,7 @@ def _piano_note(
 def guitar(draws: Draws, seconds: float, sample_rate: int) -> Audio:
     """A guitar, picked or strummed. Varied: register, tempo, pluck place, brightness, decay, body, style."""
     melody = _Melody(draws, draws.log_trait(82, 240), 8)
-    interval = 1 / draws.log_trait(1.5, 7.0)
+    interval = 1 / draws.log_trait(2.2, 8.0)
     pluck = draws.trait(0.08, 0.35)
     brightness = draws.log_trait(1.0, 3.5)
     sustain = draws.log_trait(0.8, 3.5)

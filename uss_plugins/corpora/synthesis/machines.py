@@ -37,8 +37,8 @@ def engine(draws: Draws, seconds: float, sample_rate: int) -> Audio:
     cylinders = draws.pick((1, 2, 3, 4, 6))
     uneven = draws.trait(0.1, 0.7)
     exhaust = [draws.log_trait(70, 160), draws.log_trait(200, 450), draws.log_trait(600, 1400)]
-    brightness = draws.log_trait(600, 2800)
-    noise_share = draws.log_trait(0.1, 0.5)
+    brightness = draws.log_trait(600, 2400)
+    noise_share = draws.log_trait(0.15, 0.6)
     if draws.chance(0.5):  # rev: the pedal goes down and up
         times = np.cumsum(np.r_[0.0, draws.spread(0.25, 1.2, int(seconds / 0.25) + 2)])
         speed = curve(times, draws.spread(0, 1, len(times)) * restless, seconds, sample_rate)
@@ -51,12 +51,12 @@ def engine(draws: Draws, seconds: float, sample_rate: int) -> Audio:
     fired = fired * (1 + 0.1 * draws.rng.standard_normal(len(positions)))
     bangs = unit_rms(pulses(positions, fired, len(frequency)))
     # combustion noise comes in puffs, one per bang
-    puff = 0.3 + 0.7 * (0.5 + 0.5 * np.cos(2 * np.pi * np.cumsum(frequency) / sample_rate)) ** 2
-    roar = unit_rms(shaped_noise(draws, lambda f: peak(f, 900, 1.5), seconds, sample_rate))
+    puff = 0.15 + 0.85 * (0.5 + 0.5 * np.cos(2 * np.pi * np.cumsum(frequency) / sample_rate)) ** 2
+    roar = unit_rms(shaped_noise(draws, lambda f: peak(f, 1000, 0.9), seconds, sample_rate))
 
     def pipe(hertz: Curve) -> Curve:
         bumps = sum((2.0 * peak(hertz, one, 0.25) for one in exhaust), np.zeros_like(hertz))
-        return (0.5 + bumps) * high_pass(hertz, 30) * low_pass(hertz, brightness, 1)
+        return (0.5 + bumps) * high_pass(hertz, 30) * low_pass(hertz, brightness, 1.5)
 
     sound = unit_rms(shape(bangs, pipe, sample_rate))
     sound += np.float32(noise_share) * roar * puff.astype(np.float32)

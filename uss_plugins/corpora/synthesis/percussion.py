@@ -69,9 +69,9 @@ def snare_drum(draws: Draws, seconds: float, sample_rate: int) -> Audio:
 
 def church_bell(draws: Draws, seconds: float, sample_rate: int) -> Audio:
     """One to three bells swinging. Varied: size, tuning of the partials, decay, clapper, rhythm."""
-    prime = draws.log_trait(180, 700)
+    prime = draws.log_trait(220, 800)
     decay = draws.log_trait(1.5, 7.0)
-    hardness = draws.log_trait(1.5, 5.0)
+    hardness = draws.log_trait(2.5, 8.0)
     period = draws.log_trait(0.5, 1.8)
     warble = draws.log_trait(0.0005, 0.004)
     ratios = BELL_RATIOS * (1 + 0.015 * draws.spread(-1, 1, len(BELL_RATIOS)))

@@ -111,8 +111,8 @@ def _voice_pulses(draws: Draws, pitch: Curve, throat: Throat, sample_rate: int) 
 
 
 def _glottal_gain(hertz: Curve, tilt_hz: float) -> NDArray[np.float32]:
-    """Derivative of the glottal flow: 6 dB per octave down from 150 Hz, 12 beyond `tilt_hz`."""
-    slope = 150.0 * hertz / (hertz**2 + 150.0**2)
+    """Derivative of the glottal flow: 6 dB per octave down from 250 Hz, 12 beyond `tilt_hz`."""
+    slope = 250.0 * hertz / (hertz**2 + 250.0**2)
     return (slope / np.sqrt(1.0 + (hertz / tilt_hz) ** 2)).astype(np.float32)
 
 

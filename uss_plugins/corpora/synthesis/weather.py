@@ -62,7 +62,7 @@ def wind(draws: Draws, seconds: float, sample_rate: int) -> Audio:
     """Gusts: the stronger, the brighter. Varied: gust rate and depth, brightness, howl, howl pitch."""
     gust_rate = draws.log_trait(0.5, 2.5)
     depth = draws.trait(0.3, 0.9)
-    corner = draws.log_trait(130, 500)
+    corner = draws.log_trait(220, 700)
     brightness = draws.trait(1.2, 3.0)
     howl_hz = draws.log_trait(250, 900)
     howl = draws.log_trait(0.1, 1.2)
@@ -83,7 +83,7 @@ def wind(draws: Draws, seconds: float, sample_rate: int) -> Audio:
 
 
 def _wind_band(corner: float) -> Gain:
-    return lambda hertz: low_pass(hertz, corner, 1.5) * high_pass(hertz, 40) * (200 / hertz) ** 0.3
+    return lambda hertz: low_pass(hertz, corner, 1.5) * high_pass(hertz, 80) * (200 / hertz) ** 0.3
 
 
 def _howl_band(centre: float) -> Gain:
@@ -92,8 +92,8 @@ def _howl_band(centre: float) -> Gain:
 
 def thunder(draws: Draws, seconds: float, sample_rate: int) -> Audio:
     """Claps that crack and roll away. Varied: distance, crack, roll, number and strength of the rumbles."""
-    corner = draws.log_trait(70, 260)
-    crack_share = draws.log_trait(0.05, 1.0)
+    corner = draws.log_trait(60, 170)
+    crack_share = draws.log_trait(0.15, 1.2)
     crack_hz = draws.log_trait(600, 2500)
     roll = draws.log_trait(0.8, 3.0)
     pause = draws.log_trait(0.8, 3.0)
