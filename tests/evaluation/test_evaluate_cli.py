@@ -50,7 +50,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_evaluate_writes_its_results_and_report(experiment, run_cli) -> None:
     model, recipe_file = experiment
-    done = run_cli("evaluate", model, recipe_file, env={"COLUMNS": "160"})
+    done = run_cli("evaluate", model, recipe_file)
     assert done.returncode == 0, done.stderr
     results = read_results(model / "evaluation" / "results.json")
     assert len(results.pairs) == 2 * len(results.classes)

@@ -95,15 +95,16 @@ def test_results_of_another_layout_are_refused(evaluated, tmp_path: Path) -> Non
 
 def test_the_table_has_a_row_for_each_class_and_the_means(evaluated) -> None:
     results, _ = evaluated
-    console = Console(width=160, file=io.StringIO(), record=True)
-    console.print(results_table(results))
+    console = Console(width=80, file=io.StringIO(), record=True)
+    console.print(results_table(replace(results, model="exp/[red]model")))
     text = console.export_text()
+    assert "exp/[red]model" in text
     for row in results.classes:
         line = next(line for line in text.splitlines() if row.name in line)
-        assert f"{row.bank.sdr_improvement:.2f}" in line
-        assert f"{row.oracle.si_sdr:.2f}" in line
+        assert f"{row.bank.sdr_improvement:.1f}" in line
+        assert f"{row.oracle.si_sdr:.1f}" in line
         assert f"{row.leak:.1f}" in line
-    assert f"{results.bank['sdr_improvement'].value:.2f}" in text
+    assert f"{results.bank['sdr_improvement'].value:.1f}" in text
 
 
 def test_examples_are_the_median_pairs_of_classes_from_best_to_worst(evaluated) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from registry.errors import UserError
+
+LOG_WIDTH = 120
+"""Columns of the table when nobody's terminal limits it."""
 
 
 @click.command("evaluate")
@@ -71,11 +75,10 @@ def evaluate(
     if as_json:
         click.echo(to_json(results))
         return
-    console = Console()
-    console.print(results_table(results))
-    console.print(f"SDRi by bank {results.bank['sdr_improvement']} dB")
-    console.print(f"SDRi by oracle {results.oracle['sdr_improvement']} dB")
-    console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+    Console(width=None if sys.stdout.isatty() else LOG_WIDTH).print(results_table(results))
+    click.echo(f"SDRi, query from the bank: {results.bank['sdr_improvement']} dB")
+    click.echo(f"SDRi, query from the clean target: {results.oracle['sdr_improvement']} dB")
+    click.echo(f"report: {folder / 'report.html'}")
 
 
 def check_device(device: str) -> None:

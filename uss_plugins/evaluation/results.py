@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
+from rich.box import SIMPLE
+from rich.markup import escape
 from rich.table import Table
 
 from registry.errors import UserError
@@ -152,23 +154,27 @@ def read_results(path: Path) -> Results:
 
 
 def results_table(results: Results) -> Table:
-    """The results for a terminal: a row for each class, then the mean over classes."""
-    table = Table(title=f"{results.model}: medians within classes (dB)", show_footer=True)
-    bank, oracle = results.bank, results.oracle
+    """The results for a terminal of 80 columns or more: a row for each class, then the means.
+
+    "bank" is the query from the bank, "clean" the one from the clean target.
+    """
+    title = f"{escape(results.model)}: medians within classes (dB)"
+    table = Table(title=title, show_footer=True, box=SIMPLE, padding=0, pad_edge=False)
     table.add_column("class", footer="mean over classes")
-    table.add_column("pairs", footer=str(len(results.pairs)), justify="right")
-    for title, summary in (("bank", bank), ("oracle", oracle)):
+    table.add_column("pairs", footer=str(len(results.pairs)), justify="right", min_width=5)
+    for title, summary in (("bank", results.bank), ("clean", results.oracle)):
         for metric, name in METRICS.items():
-            mean = f"{summary[metric].value:.2f}"
-            table.add_column(f"{name}\n{title}", footer=mean, justify="right")
+            mean = f"{summary[metric].value:.1f}"
+            width = max(5, len(name))
+            table.add_column(f"{name}\n{title}", mean, justify="right", min_width=width)
     leak = "-" if results.leak is None else f"{results.leak.value:.1f}"
-    table.add_column("leak\nabsent", footer=leak, justify="right")
+    table.add_column("leak\nabsent", leak, justify="right", min_width=6)
     for row in results.classes:
         cells = [
-            "-" if scores is None else f"{getattr(scores, metric):.2f}"
+            "-" if scores is None else f"{getattr(scores, metric):.1f}"
             for scores in (row.bank, row.oracle)
             for metric in METRICS
         ]
         leak = "-" if row.leak is None else f"{row.leak:.1f}"
-        table.add_row(row.name, str(row.pair_count), *cells, leak)
+        table.add_row(escape(row.name), str(row.pair_count), *cells, leak)
     return table
