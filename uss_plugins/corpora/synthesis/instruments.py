@@ -1,4 +1,4 @@
-"""Piano, guitar, violin, flute, snare drum and church bell."""
+"""Piano, guitar, violin and flute: plucked, struck, bowed and blown melodies."""
 
 from __future__ import annotations
 
