@@ -1,1 +1,1 @@
-"""Audio files, rates, spectra and segments."""
+"""Audio files, resampling, and cutting long audio into overlapping segments. NumPy only, no torch."""

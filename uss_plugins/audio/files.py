@@ -1,0 +1,149 @@
+"""Recordings on disk, read block by block and checked on the way.
+
+Audio is (channels, samples), floating point, full scale at 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from registry.errors import UserError
+from uss_plugins.audio.truncation import missing_bytes
+
+Audio = NDArray[np.floating[Any]]
+
+BLOCK_SAMPLES = 1 << 16
+READABLE = "WAV, FLAC, OGG and MP3 are, among others"
+MP3_SLACK_SAMPLES = 2 * 1152
+"""An MP3 without a length tag promises up to two of its frames more than decode."""
+
+
+class AudioFileError(UserError):
+    """A recording that cannot be read or written. One line: which file, what is wrong, what to do."""
+
+
+class AudioReader:
+    """An open recording. A context manager.
+
+    Args:
+        path: a file in any format that libsndfile reads.
+
+    Attributes:
+        sample_rate: Hz.
+        channels: number of channels.
+        format, subtype: the container and the sample encoding, in libsndfile's words.
+        samples: samples per channel that the file promises.
+
+    Raises:
+        AudioFileError: no file, a directory, empty, not audio, or shorter than its header says.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._file = _open(self.path)
+        self.sample_rate = int(self._file.samplerate)
+        self.channels = int(self._file.channels)
+        self.format = str(self._file.format)
+        self.subtype = str(self._file.subtype)
+        self.samples = int(self._file.frames)
+        try:
+            self._check_length()
+        except AudioFileError:
+            self.close()
+            raise
+
+    def __enter__(self) -> AudioReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; harmless when closed already."""
+        self._file.close()
+
+    def blocks(
+        self, block_samples: int = BLOCK_SAMPLES, dtype: str = "float32"
+    ) -> Iterator[NDArray[Any]]:
+        """The whole recording, once: (channels, samples) of at most `block_samples` each.
+
+        Args:
+            block_samples: samples per channel in a block; only the last is shorter.
+            dtype: "float32", or "float64", which also holds 32-bit integers exactly.
+
+        Raises:
+            AudioFileError: the file breaks off before its promised end, or holds NaN or infinity.
+        """
+        done = 0
+        while True:
+            try:
+                block = self._file.read(block_samples, dtype=dtype, always_2d=True).T
+            except soundfile.LibsndfileError:
+                raise self._broken_off(done) from None
+            if block.shape[1] == 0:
+                break
+            self._check_finite(block, done)
+            done += block.shape[1]
+            yield np.ascontiguousarray(block)
+        slack_samples = MP3_SLACK_SAMPLES if self.format == "MP3" else 0
+        if done == 0 or done < self.samples - slack_samples:
+            raise self._broken_off(done)
+
+    def _check_length(self) -> None:
+        if self.samples == 0:
+            raise AudioFileError(
+                f"{self.path}: holds no audio (0 samples); record or export it again"
+            )
+        if self.samples >= 1 << 62:
+            raise AudioFileError(
+                f"{self.path}: does not say how long it is, as if streamed;"
+                f" rewrite it: ffmpeg -i {self.path} whole{self.path.suffix}"
+            )
+        missing = missing_bytes(self.path)
+        if missing:
+            raise AudioFileError(
+                f"{self.path}: truncated, {missing} of its bytes are missing at the end;"
+                " get a whole copy, or rewrite what is there with sox or ffmpeg"
+            )
+
+    def _broken_off(self, done: int) -> AudioFileError:
+        return AudioFileError(
+            f"{self.path}: truncated or damaged after {done / self.sample_rate:.3f} s of"
+            f" {self.samples / self.sample_rate:.3f} s;"
+            " get a whole copy, or rewrite what is there with sox or ffmpeg"
+        )
+
+    def _check_finite(self, block: NDArray[Any], start: int) -> None:
+        if not np.isfinite(block).all():
+            first = start + int(np.flatnonzero(~np.isfinite(block).all(axis=0))[0])
+            raise AudioFileError(
+                f"{self.path}: holds NaN or infinity, first at {first / self.sample_rate:.3f} s;"
+                " export it again"
+            )
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    try:
+        if path.is_dir():
+            raise AudioFileError(f"{path}: a directory; give the audio files in it")
+        if path.stat().st_size == 0:
+            raise AudioFileError(f"{path}: empty (0 bytes); record or export it again")
+        return soundfile.SoundFile(path)
+    except FileNotFoundError:
+        raise AudioFileError(f"{path}: no such file; check the path") from None
+    except OSError as error:
+        raise AudioFileError(
+            f"{path}: cannot be read ({error.strerror}); check path and rights"
+        ) from None
+    except (soundfile.LibsndfileError, TypeError):
+        # A TypeError is soundfile's answer to the suffix .raw, which does not say its own rate.
+        raise AudioFileError(
+            f"{path}: not audio in a format that can be read ({READABLE});"
+            f" convert it: ffmpeg -i {path} {path.stem}.wav"
+        ) from None

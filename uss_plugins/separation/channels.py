@@ -1,0 +1,47 @@
+"""Recordings of any number of channels, for models that take a fixed one and query nets that take mono."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ChannelItem:
+    """What a model separates at a time.
+
+    mixture: (channels, samples), as many channels as the model takes.
+    condition: (condition_size,).
+    target: (channels, samples), where the estimate of the first channels goes.
+    """
+
+    mixture: NDArray[np.float32]
+    condition: Tensor
+    target: NDArray[np.float32]
+
+
+def channel_items(
+    audio: NDArray[np.float32], target: NDArray[np.float32], condition: Tensor, channels: int
+) -> Iterator[ChannelItem]:
+    """`audio` in groups of `channels`, the last filled with its last channel; silent groups are left out.
+
+    Estimates are meant for the same channels of `target`, which is silent beforehand.
+    """
+    for start in range(0, len(audio), channels):
+        group = audio[start : start + channels]
+        if group.any():
+            filled = np.concatenate((group, group[-1:].repeat(channels - len(group), axis=0)))
+            yield ChannelItem(filled, condition, target[start : start + channels])
+
+
+def mid_signal(audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of the channels, (samples,); where they all but cancel out, the loudest channel."""
+    mid: NDArray[np.float32] = audio.mean(axis=0, dtype=np.float32)
+    energies = np.square(audio, dtype=np.float64).sum(axis=1)
+    if np.square(mid, dtype=np.float64).sum() < 1e-4 * energies.max():
+        mid = audio[int(energies.argmax())]
+    return mid

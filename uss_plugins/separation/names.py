@@ -1,0 +1,65 @@
+"""File and folder names that any class, any recording and any file system can live with."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Container
+from pathlib import Path
+
+LONGEST_BYTES = 120
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+REPORT = "separation.json"
+
+
+def safe_name(name: str) -> str:
+    """`name` as a file name without suffix: no separators or control characters, not hidden, not too long."""
+    kept = "".join(
+        letter if letter.isalnum() or letter in " ._-,()'&+" else "_"
+        for letter in unicodedata.normalize("NFC", name)
+    )
+    kept = kept.encode()[:LONGEST_BYTES].decode(errors="ignore").strip(" .")
+    if not kept or RESERVED.fullmatch(kept):
+        kept += "_"
+    return kept
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """`name`, or with the first free of (2), (3), ... after it; `taken` holds case-folded names."""
+    candidate, count = name, 1
+    while candidate.casefold() in taken:
+        count += 1
+        candidate = f"{name} ({count})"
+    return candidate
+
+
+def output_folder(output_dir: Path, recording: Path, taken: set[str]) -> Path:
+    """A folder for what is made of one recording, which no other recording has; it is added to `taken`.
+
+    It is called like the recording without its suffix. Numbers tell recordings of equal names apart, in
+    one run (`taken`) and between runs (by the report in the folder).
+    """
+    base = safe_name(recording.stem)
+    refused = set(taken)
+    while True:
+        name = free_name(base, refused)
+        if _may_use(output_dir / name, recording):
+            taken.add(name.casefold())
+            return output_dir / name
+        refused.add(name.casefold())
+
+
+def _may_use(folder: Path, recording: Path) -> bool:
+    """Whether a folder is new, holds this recording's parts, or nothing but unfinished files."""
+    if not folder.exists():
+        return True
+    if not folder.is_dir():
+        return False
+    try:
+        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+        return bool(report["input"] == str(recording.resolve()))
+    except FileNotFoundError:
+        return all(entry.name.endswith(".part") for entry in folder.iterdir())
+    except (OSError, ValueError, TypeError, KeyError):
+        return False

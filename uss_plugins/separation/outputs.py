@@ -1,0 +1,210 @@
+"""The files that are made of one recording: parts, and the residual, written in step with each other.
+
+Everything is (channels, samples). Estimates come in at the model's rate, segment by segment, and go out at
+the recording's rate as soon as no later segment can change them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uss_plugins.audio.files import AudioFileError, AudioReader
+from uss_plugins.audio.formats import Encoding
+from uss_plugins.audio.overlap_add import OverlapAdder
+from uss_plugins.audio.resampling import StreamingResampler
+from uss_plugins.audio.writing import AudioWriter
+from uss_plugins.separation.names import free_name, safe_name
+
+RESIDUAL = "residual"
+SILENT_BLOCK_SAMPLES = 1 << 18
+
+
+@dataclass(frozen=True)
+class WrittenFile:
+    """A finished output: its name, its file, and how loud it is (full scale at 1)."""
+
+    name: str
+    path: Path
+    peak: float
+    clipped_samples: int
+
+
+class Track:
+    """One output on its way from segments at the model's rate to a file at the recording's rate."""
+
+    def __init__(
+        self, overlap_samples: int, resampler: StreamingResampler, writer: AudioWriter | None
+    ) -> None:
+        self.writer = writer
+        self.settled_samples = 0
+        self._overlap_samples = overlap_samples
+        self._adder = OverlapAdder(overlap_samples)
+        self._resampler = resampler
+
+    def push(self, estimate: NDArray[Any]) -> NDArray[np.float64]:
+        """Take a segment's estimate, without context; give what was written, as its reader will get it."""
+        settled = self._adder.push(estimate)
+        self.settled_samples += settled.shape[1]
+        return self._write(self._resampler.push(settled))
+
+    def skip(self, settled_samples: int) -> None:
+        """Begin late: catch up with a track that has been silent and has settled so many samples."""
+        channels = self._resampler.channels
+        for start in range(0, settled_samples, SILENT_BLOCK_SAMPLES):
+            size = min(SILENT_BLOCK_SAMPLES, settled_samples - start)
+            self._write(self._resampler.push(np.zeros((channels, size), np.float32)))
+        self.settled_samples = settled_samples
+        self._adder.push(np.zeros((channels, self._overlap_samples), np.float32))
+
+    def finish(self, total_samples: int) -> NDArray[np.float64]:
+        """The rest, up to the recording's length."""
+        tail = self._write(self._resampler.push(self._adder.finish()))
+        return np.hstack((tail, self._write(self._resampler.finish(total_samples))))
+
+    def _write(self, block: NDArray[Any]) -> NDArray[np.float64]:
+        return self.writer.write(block) if self.writer else block.astype(np.float64)
+
+
+class Outputs:
+    """All files made of one recording. A context manager: what is not committed is removed.
+
+    Args:
+        folder: where the files go; made with the first of them.
+        source: the recording.
+        encoding: of all the files.
+        scale: whether `commit` turns all of them down alike where one is over full scale.
+        model_rate: Hz, of the estimates.
+        overlap_samples: of neighbouring segments, at the model's rate.
+        residual: whether to write the recording minus all other outputs, as `residual`. It is taken from the
+            parts as rounded for the file, so that in integer formats too all add up to the recording.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        source: AudioReader,
+        encoding: Encoding,
+        *,
+        scale: bool,
+        model_rate: int,
+        overlap_samples: int,
+        residual: bool,
+    ) -> None:
+        self.folder, self._source, self._encoding = folder, source, encoding
+        self._draft = scale and encoding.integer_bits is not None
+        self._model_rate, self._overlap_samples = model_rate, overlap_samples
+        self._tracks: dict[str, Track] = {}
+        self._writers: list[tuple[str, AudioWriter]] = []
+        self._taken: set[str] = set()
+        self._made_folder = self._begun = False
+        # Always silent and without a file: the pace of all, and the past of those that begin late.
+        self._silence = self._new_track(None)
+        self._original: list[NDArray[np.float64]] = []
+        self._wants_residual = residual
+        self._residual: AudioWriter | None = None
+
+    def __enter__(self) -> Outputs:
+        if self._wants_residual:
+            try:
+                self._residual = self._new_writer(RESIDUAL)
+            except AudioFileError:
+                self.__exit__()
+                raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for _name, writer in self._writers:
+            writer.discard()
+        if self._made_folder and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+    def open(self, name: str) -> None:
+        """Begin an output, if it has not begun: silent up to here."""
+        if name not in self._tracks:
+            track = self._tracks[name] = self._new_track(self._new_writer(name))
+            if self._begun:
+                track.skip(self._silence.settled_samples)
+
+    def original(self, block: NDArray[np.float64]) -> None:
+        """The next block of the recording itself, for the residual."""
+        if self._residual:
+            self._original.append(block)
+
+    def push(self, estimates: Mapping[str, NDArray[Any]], segment_samples: int) -> None:
+        """One segment: the estimates of the outputs that sound in it, all (channels, segment_samples)."""
+        for name in estimates:
+            self.open(name)
+        silent = np.zeros((self._source.channels, segment_samples), np.float32)
+        total = self._silence.push(silent)
+        for name, track in self._tracks.items():
+            total += track.push(estimates.get(name, silent))
+        self._begun = True
+        self._write_residual(total)
+
+    def finish(self, total_samples: int) -> None:
+        """After the last segment: fill everything up to the recording's length."""
+        total = self._silence.finish(total_samples)
+        for track in self._tracks.values():
+            total += track.finish(total_samples)
+        self._write_residual(total)
+
+    def commit(self) -> tuple[list[WrittenFile], float]:
+        """Give all files their names; also the gain they were scaled by, 1 unless one was over full scale."""
+        loudest = max((writer.peak for _, writer in self._writers), default=0.0)
+        full_scale = self._encoding.full_scale
+        gain = full_scale / loudest if self._draft and loudest > full_scale else 1.0
+        for _, writer in self._writers:
+            writer.commit(gain)
+        # The residual was begun first, so that it gets its plain name; it is told last.
+        return [
+            WrittenFile(name, writer.path, writer.peak, writer.clipped_samples)
+            for name, writer in sorted(self._writers, key=lambda one: one[1] is self._residual)
+        ], gain
+
+    def _new_track(self, writer: AudioWriter | None) -> Track:
+        resampler = StreamingResampler(
+            self._model_rate, self._source.sample_rate, self._source.channels
+        )
+        return Track(self._overlap_samples, resampler, writer)
+
+    def _new_writer(self, name: str) -> AudioWriter:
+        file_name = free_name(safe_name(name), self._taken)
+        self._taken.add(file_name.casefold())
+        path = self.folder / f"{file_name}{self._encoding.suffix}"
+        self._prepare(path)
+        writer = AudioWriter(
+            path,
+            self._source.sample_rate,
+            self._source.channels,
+            self._encoding,
+            draft=self._draft,
+        )
+        self._writers.append((name, writer))
+        return writer
+
+    def _prepare(self, path: Path) -> None:
+        try:
+            new = not self.folder.exists()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._made_folder |= new
+        except OSError as error:
+            raise AudioFileError(
+                f"{self.folder}: cannot be made ({error.strerror}); choose another --output-dir"
+            ) from None
+        if path.exists() and path.samefile(self._source.path):
+            raise AudioFileError(
+                f"{path}: would overwrite its own input; choose another --output-dir"
+            )
+
+    def _write_residual(self, parts: NDArray[np.float64]) -> None:
+        if self._residual and parts.shape[1]:
+            waiting = np.hstack(self._original)
+            size = parts.shape[1]
+            self._residual.write(waiting[:, :size] - parts)
+            self._original = [waiting[:, size:]]
