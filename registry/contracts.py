@@ -153,7 +153,7 @@ class KnowsTruth(Protocol):
         ...
 
     def source(self, class_index: int, index: int, seconds: float) -> NDArray[np.float32]:
-        """Isolated sound of one class, sounding from near its start: (samples,), number `index` of this split."""
+        """Isolated sound number `index` of one class, sounding from near its start: (samples,)."""
         ...
 
 

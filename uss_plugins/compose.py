@@ -26,26 +26,34 @@ def build_corpus(recipe: Recipe, split: str) -> Corpus:
     return cast(Corpus, load_plugins().build("corpus", recipe.corpus.name, **parameters))
 
 
-def build_query_net(
-    recipe: Recipe, class_names: Sequence[str], sample_rate: int | None = None
-) -> QueryNet:
-    """The query net of a recipe, for a corpus's classes and rate (Hz)."""
-    known = {"class_names": tuple(class_names), "sample_rate": sample_rate}
+def settle_sample_rate(recipe: Recipe, sample_rate: int) -> Recipe:
+    """The recipe with the corpus's rate (Hz) written into its query net, unless it says one itself.
+
+    So a saved recipe builds the same model without its corpus.
+    """
+    query_net = recipe.query_net
+    taken = {parameter.name for parameter in load_plugins().parameters("query_net", query_net.name)}
+    if "sample_rate" not in taken or "sample_rate" in query_net.parameters:
+        return recipe
+    settled = Component.model_validate({**query_net.model_dump(), "sample_rate": sample_rate})
+    return recipe.model_copy(update={"query_net": settled})
+
+
+def build_query_net(recipe: Recipe, class_names: Sequence[str]) -> QueryNet:
+    """The query net of a recipe, for a corpus's classes."""
+    known = {"class_names": tuple(class_names)}
     return cast(QueryNet, build_component("query_net", recipe.query_net, known))
 
 
 def build_model(
-    recipe: Recipe,
-    class_names: Sequence[str],
-    class_ids: Sequence[str],
-    sample_rate: int | None = None,
+    recipe: Recipe, class_names: Sequence[str], class_ids: Sequence[str]
 ) -> UniversalSeparator:
     """The composed model of a recipe, with fresh weights.
 
     Raises:
         UserError: a component's parameters are wrong, or two components disagree.
     """
-    query_net = build_query_net(recipe, class_names, sample_rate)
+    query_net = build_query_net(recipe, class_names)
     known: dict[str, Any] = {
         "class_count": len(query_net.class_names) or None,
         "embedding_size": query_net.embedding_size,

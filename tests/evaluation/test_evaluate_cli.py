@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from uss_plugins.cli import main
-from uss_plugins.compose import build_corpus, build_model
+from uss_plugins.compose import build_corpus, build_model, settle_sample_rate
 from uss_plugins.corpora.anchors import AnchorTable
 from uss_plugins.evaluation.results import read_results
 from uss_plugins.recipe import load_recipe
@@ -42,7 +42,9 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     recipe = load_recipe(recipe_file)
     corpus = build_corpus(recipe, "test")
     torch.manual_seed(0)
-    model = build_model(recipe, corpus.class_names, corpus.class_ids, corpus.sample_rate)
+    model = build_model(
+        settle_sample_rate(recipe, corpus.sample_rate), corpus.class_names, corpus.class_ids
+    )
     model.query_bank.copy_(torch.eye(len(corpus.class_names)))
     save_model(model, folder / "model", recipe)
     return folder / "model", recipe_file

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from uss_plugins.compose import build_model
+from uss_plugins.compose import build_model, settle_sample_rate
 from uss_plugins.recipe import parse_recipe
 from uss_plugins.separation.folder import save_model
 
@@ -36,7 +36,7 @@ def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = parse_recipe(RECIPE, "tests")
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = build_model(recipe, CLASS_NAMES, CLASS_IDS, 16000)
+        model = build_model(settle_sample_rate(recipe, 16000), CLASS_NAMES, CLASS_IDS)
     model.query_bank.copy_(torch.eye(len(CLASS_NAMES)))
     save_model(model, folder, recipe)
     return folder

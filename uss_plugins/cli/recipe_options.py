@@ -71,7 +71,7 @@ def open_experiment(
     """The experiment that the options describe; its recipe is checked before anything is written."""
     import torch
 
-    from uss_plugins.compose import build_corpus, build_model
+    from uss_plugins.compose import build_corpus, build_model, settle_sample_rate
     from uss_plugins.recipe import load_recipe
     from uss_plugins.training.fit import Devices
     from uss_plugins.training.losses import find_loss
@@ -82,5 +82,6 @@ def open_experiment(
     loaded = load_recipe(recipe, overrides)
     find_loss(loaded.training.loss)
     valid = build_corpus(loaded, "valid")
-    build_model(loaded, valid.class_names, valid.class_ids, valid.sample_rate)
+    loaded = settle_sample_rate(loaded, valid.sample_rate)
+    build_model(loaded, valid.class_names, valid.class_ids)
     return Experiment(loaded, exp_dir, shared_dir or exp_dir, Devices(device, devices), resume)

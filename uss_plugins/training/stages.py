@@ -84,7 +84,11 @@ class Experiment:
         corpus = build_corpus(self.recipe, split)
         if not self.recipe.corpus.cache:
             return corpus
-        key = {"corpus": self.recipe.corpus.name, **self.recipe.corpus.split_parameters(split)}
+        key = {
+            "corpus": self.recipe.corpus.name,
+            "version": versions().get("uss-plugins"),
+            **self.recipe.corpus.split_parameters(split),
+        }
         cached = CachedCorpus(corpus, self.shared / "cache", key)
         with_bar(f"rendering {split} clips", lambda report: cached.render(jobs(), report))
         return cached
@@ -102,7 +106,7 @@ def train_tagger(experiment: Experiment) -> dict[str, Any]:
     recipe, section = experiment.recipe, experiment.recipe.tagger
     torch.manual_seed(recipe.seed)
     train, valid = experiment.corpus("train"), experiment.corpus("valid")
-    query_net = cast(nn.Module, build_query_net(recipe, train.class_names, train.sample_rate))
+    query_net = cast(nn.Module, build_query_net(recipe, train.class_names))
     if not query_net.class_names:
         raise UserError(
             f"query net {recipe.query_net.name!r} tags no classes, so it cannot be trained as a tagger"
@@ -223,7 +227,7 @@ def train_separator(experiment: Experiment) -> dict[str, Any]:
         for split in ("train", "valid")
     }
     torch.manual_seed(recipe.seed)
-    model = build_model(recipe, train.class_names, train.class_ids, train.sample_rate)
+    model = build_model(recipe, train.class_names, train.class_ids)
     load_weights(model.query_net, experiment.shared / "tagger" / WEIGHTS)
     channels_last(model)
     system = SeparationSystem(model, loss, section, recipe.mixing, recipe.seed)
@@ -335,8 +339,8 @@ def jobs() -> int:
 def with_bar(description: str, work: Callable[[Callable[[int, int], None]], T]) -> T:
     """Do `work`, which reports (done, total), under a progress bar."""
     with make_progress() as bar:
-        task = bar.add_task(description, total=None)
-        return work(lambda done, total: bar.update(task, completed=done, total=total))
+        task = bar.add_task(description, total=None, visible=False)
+        return work(lambda done, total: bar.update(task, completed=done, total=total, visible=True))
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
 from registry import UserError
+from registry.contracts import QueryNet
 from registry.parameters import check_parameters, read_parameters
 from uss_plugins.corpora.mixing import Mixture, allowed_interferers, mix
 from uss_plugins.ecosystems import import_asteroid
@@ -21,14 +22,15 @@ from uss_plugins.training.batches import ClipBatch, SegmentBatch
 from uss_plugins.training.losses import Loss
 from uss_plugins.training.schedules import find_schedule
 
-import_asteroid()  # Before any module of Asteroid, for its guarded import of torchaudio.
-
-from asteroid.engine.system import System  # noqa: E402
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule as System
+else:
+    System = import_asteroid("asteroid.engine.system").System
 
 SEED_STRIDE = 1_000_003
 
 
-class StepSeededSystem(System):  # type: ignore[misc]
+class StepSeededSystem(System):
     """An Asteroid system whose every step draws from its own seed, so that resuming repeats it exactly."""
 
     def __init__(self, model: nn.Module, loss: Loss, section: FitSection, seed: int) -> None:
@@ -44,13 +46,26 @@ class StepSeededSystem(System):  # type: ignore[misc]
         torch.manual_seed(self.seed * SEED_STRIDE + step)
         self.unreadable_count += batch.unreadable
 
-    def on_validation_batch_start(self, batch: Any, batch_idx: int) -> None:
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip by norm here: Lightning refuses to under bf16 with a fused optimiser, fearing a scaler."""
+        if gradient_clip_val is not None:
+            parameters = optimizer.param_groups[0]["params"]
+            torch.nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+
+    def on_validation_batch_start(
+        self, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
         """Every validation mixes alike."""
         torch.manual_seed(batch_idx)
 
     def training_step(self, batch: Any, batch_nb: int) -> Tensor:
         """The loss of a batch, logged as `loss`."""
-        loss: Tensor = self.common_step(batch, batch_nb, train=True)
+        loss = cast(Tensor, self.common_step(batch, batch_nb, train=True))  # type: ignore[operator]
         self.log("loss", loss, prog_bar=True, batch_size=len(batch[0]))
         return loss
 
@@ -68,16 +83,18 @@ class TaggerSystem(StepSeededSystem):
 
     def common_step(self, batch: ClipBatch, batch_nb: int, train: bool = True) -> Tensor:
         """Loss of a batch of clips."""
-        probabilities = self.model(batch.audio).clip_probabilities
+        probabilities = cast(QueryNet, self.model)(batch.audio).clip_probabilities
+        assert probabilities is not None  # The stage refuses query nets without classes.
         if not train:
             self.tagged.append((probabilities.float().cpu(), batch.labels.cpu()))
-        return self.loss_func(probabilities, batch.labels)  # type: ignore[no-any-return]
+        return binary_cross_entropy(probabilities, batch.labels)
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean average precision over all validation clips."""
         probabilities, labels = (torch.cat(part) for part in zip(*self.tagged, strict=True))
         self.tagged.clear()
-        self.log("val_map", mean_average_precision(probabilities, labels.bool()), prog_bar=True)
+        precision = mean_average_precision(probabilities, labels.bool())
+        self.log("val_map", precision, prog_bar=True, batch_size=len(labels))
 
 
 class SeparationSystem(StepSeededSystem):
@@ -97,6 +114,11 @@ class SeparationSystem(StepSeededSystem):
         super().__init__(model, loss, section, seed)
         self.mixing = mixing
         self.missing_interferers = 0
+
+    @property
+    def separator(self) -> UniversalSeparator:
+        """The model by its type."""
+        return cast(UniversalSeparator, self.model)
 
     def mixed(self, batch: SegmentBatch) -> Mixture:
         """The mixtures of a batch, by the recipe's `mixing`."""
@@ -119,10 +141,10 @@ class SeparationSystem(StepSeededSystem):
     def separated(self, batch: SegmentBatch) -> tuple[Mixture, Tensor]:
         """The mixtures of a batch and the estimates of their targets (batch, channels, samples)."""
         mixture = self.mixed(batch)
-        classes = F.one_hot(batch.class_index, len(self.model.class_names)).float()
-        condition = self.model.condition_from_audio(mixture.targets, classes)
-        audio = mixture.mixture.unsqueeze(1).expand(-1, self.model.channels, -1)
-        return mixture, self.model(audio, condition)
+        classes = F.one_hot(batch.class_index, len(self.separator.class_names)).float()
+        condition = self.separator.condition_from_audio(mixture.targets, classes)
+        audio = mixture.mixture.unsqueeze(1).expand(-1, self.separator.channels, -1)
+        return mixture, self.separator(audio, condition)
 
     def common_step(self, batch: SegmentBatch, batch_nb: int, train: bool = True) -> Tensor:
         """Loss of a batch of segments."""
@@ -133,7 +155,7 @@ class SeparationSystem(StepSeededSystem):
             gain = sdr_improvement(heard, mixture.targets, mixture.mixture)
             self.log("val_sdri", gain.mean(), prog_bar=True, batch_size=len(heard))
         target = mixture.targets.unsqueeze(1).expand_as(estimate)
-        return self.loss_func(estimate, target)  # type: ignore[no-any-return]
+        return cast(Loss, self.loss_func)(estimate, target)
 
 
 def binary_cross_entropy(probabilities: Tensor, labels: Tensor) -> Tensor:
