@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from registry.contracts import ClipUnreadableError, Corpus
@@ -130,12 +130,14 @@ def draw_batch(
 
 
 class StepSampler(Sampler[int]):
-    """The batch numbers of an epoch, of one of `world_size` processes; Lightning tells the epoch."""
+    """The batch numbers of an epoch for this one of all training processes; Lightning tells the epoch.
 
-    def __init__(self, steps_per_epoch: int, rank: int = 0, world_size: int = 1) -> None:
+    Together the processes take every number once. They are counted when an epoch begins: when the sampler is
+    made they have not met yet.
+    """
+
+    def __init__(self, steps_per_epoch: int) -> None:
         self.steps_per_epoch = steps_per_epoch
-        self.rank = rank
-        self.world_size = world_size
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -146,9 +148,12 @@ class StepSampler(Sampler[int]):
         return self.steps_per_epoch
 
     def __iter__(self) -> Iterator[int]:
+        together = distributed.is_available() and distributed.is_initialized()
+        rank = distributed.get_rank() if together else 0
+        world_size = distributed.get_world_size() if together else 1
         first = self.epoch * self.steps_per_epoch
         for step in range(first, first + self.steps_per_epoch):
-            yield step * self.world_size + self.rank
+            yield step * world_size + rank
 
 
 def loader(

@@ -13,13 +13,17 @@ from pytorch_lightning.callbacks import (
     Callback,
     EMAWeightAveraging,
     LearningRateMonitor,
-    ModelCheckpoint,
 )
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from registry.errors import UserError
 from uss_plugins.recipe import FitSection
+from uss_plugins.training.checkpoints import (
+    MovableCheckpoint,
+    WholeCheckpointIO,
+    remove_leftovers,
+)
 from uss_plugins.training.progress import TrainingProgress
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last", "best"
@@ -75,14 +79,15 @@ def fit(
         raise UserError(
             f"{folder}: holds an unfinished training; add --resume, or choose another folder"
         )
+    remove_leftovers(folder / CHECKPOINTS)
     progress = TrainingProgress(description, section.steps, shown)
-    best = ModelCheckpoint(
+    best = MovableCheckpoint(
         folder / CHECKPOINTS, BEST, monitor=monitor, mode="max", enable_version_counter=False
     )
     callbacks: list[Callback] = [
         progress,
         best,
-        ModelCheckpoint(folder / CHECKPOINTS, LAST, enable_version_counter=False),
+        MovableCheckpoint(folder / CHECKPOINTS, LAST, enable_version_counter=False),
         LearningRateMonitor("step"),
     ]
     if ema_decay is not None:
@@ -96,6 +101,7 @@ def fit(
             max_epochs=-1,
             gradient_clip_val=section.gradient_clip,
             callbacks=callbacks,
+            plugins=[WholeCheckpointIO()],
             logger=[TensorBoardLogger(folder, "logs"), CSVLogger(folder, "logs/csv")],
             log_every_n_steps=min(10, section.validate_every),
             num_sanity_val_steps=0,

@@ -282,12 +282,8 @@ def bank_of(
 
 def loaders(train: Any, valid: Any, section: FitSection) -> tuple[Any, Any]:
     """The loaders of a training and of its validation."""
-    ranks = torch.distributed.is_available() and torch.distributed.is_initialized()
-    rank = torch.distributed.get_rank() if ranks else 0
-    world_size = torch.distributed.get_world_size() if ranks else 1
-    steps = StepSampler(section.validate_every, rank, world_size)
     return (
-        loader(train, steps, section.workers),
+        loader(train, StepSampler(section.validate_every), section.workers),
         loader(valid, FixedSampler(section.validation_batches), 0),
     )
 

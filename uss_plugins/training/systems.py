@@ -40,6 +40,19 @@ class StepSeededSystem(System):
         self.seed = seed
         self.unreadable_count = 0
 
+    counted: tuple[str, ...] = ("unreadable_count",)
+    """Names of the counts that an interrupted training takes up again."""
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the counts with the weights."""
+        super().on_save_checkpoint(checkpoint)
+        checkpoint["counts"] = {name: getattr(self, name) for name in self.counted}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Count on from where the training was interrupted."""
+        for name, count in checkpoint["counts"].items():
+            setattr(self, name, count)
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed this step's dropout and mixing, differently on every device."""
         step = self.global_step * self.trainer.world_size + self.global_rank
@@ -69,6 +82,11 @@ class StepSeededSystem(System):
         self.log("loss", loss, prog_bar=True, batch_size=len(batch[0]))
         return loss
 
+    def validation_step(self, batch: Any, batch_nb: int) -> None:
+        """The loss of a batch, logged as `val_loss`."""
+        loss = cast(Tensor, self.common_step(batch, batch_nb, train=False))  # type: ignore[operator]
+        self.log("val_loss", loss, sync_dist=True, batch_size=len(batch[0]))
+
 
 class TaggerSystem(StepSeededSystem):
     """Stage 1: weak labels of whole clips against the query net's clip probabilities.
@@ -94,14 +112,16 @@ class TaggerSystem(StepSeededSystem):
         probabilities, labels = (torch.cat(part) for part in zip(*self.tagged, strict=True))
         self.tagged.clear()
         precision = mean_average_precision(probabilities, labels.bool())
-        self.log("val_map", precision, prog_bar=True, batch_size=len(labels))
+        self.log("val_map", precision, sync_dist=True, batch_size=len(labels))
 
 
 class SeparationSystem(StepSeededSystem):
     """Stage 2: mixtures of anchors against the anchors, each steered by the condition of its clean target.
 
-    Validation logs `val_sdri`, the mean SDR improvement in dB.
+    Validation logs `val_sdri`, the mean SDR improvement in dB over all mixtures that hold an interferer.
     """
+
+    counted = (*StepSeededSystem.counted, "missing_interferers")
 
     def __init__(
         self,
@@ -114,6 +134,7 @@ class SeparationSystem(StepSeededSystem):
         super().__init__(model, loss, section, seed)
         self.mixing = mixing
         self.missing_interferers = 0
+        self.improvements: list[Tensor] = []
 
     @property
     def separator(self) -> UniversalSeparator:
@@ -152,10 +173,18 @@ class SeparationSystem(StepSeededSystem):
         self.missing_interferers += mixture.missing if train else 0
         if not train:
             heard = estimate.float().mean(1)
-            gain = sdr_improvement(heard, mixture.targets, mixture.mixture)
-            self.log("val_sdri", gain.mean(), prog_bar=True, batch_size=len(heard))
+            improvement = sdr_improvement(heard, mixture.targets, mixture.mixture)
+            # A target that found no interferer is its own mixture: nothing can be improved.
+            self.improvements.append(improvement[(mixture.interferer_index >= 0).any(1)])
         target = mixture.targets.unsqueeze(1).expand_as(estimate)
         return cast(Loss, self.loss_func)(estimate, target)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean SDR improvement; NaN if no target found an interferer."""
+        improvements = torch.cat(self.improvements)
+        self.improvements.clear()
+        count = max(len(improvements), 1)
+        self.log("val_sdri", improvements.mean(), sync_dist=True, batch_size=count)
 
 
 def binary_cross_entropy(probabilities: Tensor, labels: Tensor) -> Tensor:
