@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from registry import load_plugins
 from registry.contracts import COMPOSED_PARAMETERS, Corpus, QueryNet
-from uss_plugins.recipe import Component, Recipe
+from uss_plugins.recipe import Component, NetSection, Recipe
 from uss_plugins.separation.model import UniversalSeparator
 
 
@@ -27,16 +27,22 @@ def build_corpus(recipe: Recipe, split: str) -> Corpus:
 
 
 def settle_sample_rate(recipe: Recipe, sample_rate: int) -> Recipe:
-    """The recipe with the corpus's rate (Hz) written into its query net, unless it says one itself.
+    """The recipe with the corpus's rate (Hz) written into its nets that stage 1 trains and that say none.
 
     So a saved recipe builds the same model without its corpus.
     """
-    query_net = recipe.query_net
-    taken = {parameter.name for parameter in load_plugins().parameters("query_net", query_net.name)}
-    if "sample_rate" not in taken or "sample_rate" in query_net.parameters:
-        return recipe
-    settled = Component.model_validate({**query_net.model_dump(), "sample_rate": sample_rate})
-    return recipe.model_copy(update={"query_net": settled})
+    settled = {"query_net": settle_net(recipe.query_net, sample_rate)}
+    if recipe.detector is not None and recipe.detector.weights is None:
+        settled["detector"] = settle_net(recipe.detector, sample_rate)
+    return recipe.model_copy(update=settled)
+
+
+def settle_net(net: NetSection, sample_rate: int) -> NetSection:
+    """The section of a net with a rate in it, if its factory takes one and the section has none."""
+    taken = {parameter.name for parameter in load_plugins().parameters("query_net", net.name)}
+    if "sample_rate" not in taken or "sample_rate" in net.parameters:
+        return net
+    return NetSection.model_validate({**net.model_dump(), "sample_rate": sample_rate})
 
 
 def build_query_net(recipe: Recipe, class_names: Sequence[str]) -> QueryNet:

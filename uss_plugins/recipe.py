@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -38,6 +38,13 @@ class Component(BaseModel):
     def parameters(self) -> dict[str, Any]:
         """The factory's parameters."""
         return dict(self.model_extra or {})
+
+
+class NetSection(Component):
+    """A query net, with fresh weights or with given ones."""
+
+    weights: Path | None = None
+    """A tagger's folder, as stage 1 or `uss-plugins import` leaves it, whose weights the net takes."""
 
 
 class CorpusSection(Component):
@@ -121,6 +128,9 @@ class TrainingSection(FitSection):
     """Stage 2: the separator, and what the embedding strategy trains, learn on mixed anchors."""
 
     loss: str = "l1_waveform"
+    condition_from: Literal["clean", "mixture", "both"] = "clean"
+    """What the query net hears: the target alone, as in the paper; the mixture, as at separation, where a
+    class-indexed strategy keeps the target's class; or either, drawn for each mixture."""
     train_query_net: bool = False
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of the exponential moving average of the weights; None keeps none."""
@@ -133,14 +143,23 @@ class Recipe(Section):
 
     seed: int = 0
     corpus: CorpusSection
-    query_net: Component
+    query_net: NetSection
+    detector: NetSection | None = None
+    """The net that mines the anchors, if it is not the query net."""
     embedding: Component
     separator: Component
-    tagger: TaggerSection
+    tagger: TaggerSection | None = None
+    """None where the net that mines the anchors has its weights already."""
     anchors: AnchorSection = AnchorSection()
     mixing: MixingSection = MixingSection()
     training: TrainingSection
     evaluation: EvaluationSection = EvaluationSection()
+
+    def of_tagger(self) -> Recipe:
+        """The recipe whose query net is the one that stage 1 trains and that mines the anchors."""
+        if self.detector is None:
+            return self
+        return self.model_copy(update={"query_net": self.detector, "detector": None})
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -184,9 +203,14 @@ def known_keys(place: Sequence[str]) -> list[str]:
     section: type[BaseModel] = Recipe
     for part in place:
         annotation = section.model_fields[part].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        sections = [
+            choice
+            for choice in (get_args(annotation) or (annotation,))  # a section may be "or None"
+            if isinstance(choice, type) and issubclass(choice, BaseModel)
+        ]
+        if not sections:
             return []
-        section = annotation
+        section = sections[0]
     return list(section.model_fields)
 
 

@@ -75,6 +75,7 @@ def open_experiment(
     from uss_plugins.recipe import load_recipe
     from uss_plugins.training.fit import Devices
     from uss_plugins.training.losses import find_loss
+    from uss_plugins.training.pretrained import check_nets
     from uss_plugins.training.stages import Experiment
 
     if device == "cuda" and not torch.cuda.is_available():
@@ -83,5 +84,6 @@ def open_experiment(
     find_loss(loaded.training.loss)
     valid = build_corpus(loaded, "valid")
     loaded = settle_sample_rate(loaded, valid.sample_rate)
+    check_nets(loaded, valid.class_names)
     build_model(loaded, valid.class_names, valid.class_ids)
     return Experiment(loaded, exp_dir, shared_dir or exp_dir, Devices(device, devices), resume)

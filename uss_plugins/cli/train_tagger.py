@@ -14,12 +14,15 @@ from uss_plugins.cli.recipe_options import open_experiment, recipe_options
 def train_tagger(**options: Any) -> None:
     """Train the query net of RECIPE as a tagger, from weak labels alone.
 
-    Leaves EXP_DIR/tagger. Does nothing if it is there already.
+    Leaves EXP_DIR/tagger. Does nothing if it is there already, or if the recipe gives the weights.
     """
     experiment = open_experiment(**options)
     from uss_plugins.training import stages
 
     figures = stages.train_tagger(experiment)
+    if "weights" in figures:
+        click.echo(f"tagger: not trained, its weights are given: {figures['weights']}")
+        return
     click.echo(
         f"tagger: test mAP {figures['test_map']:.3f}, {figures['steps']} steps in"
         f" {figures['seconds']:.0f} s, {experiment.shared / 'tagger'}"

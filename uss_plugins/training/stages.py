@@ -4,6 +4,7 @@ A stage's folder:
 
 cache/                        rendered clips, where the recipe caches its corpus
 tagger/                       stage 1: recipe.yaml, weights.safetensors, classes.csv, tagger.json, logs
+                              (not there when the recipe gives that net's weights)
 anchors/{train,valid,test}.npz, anchors.json
 model/                        stage 2's result: the model folder
 training.json, checkpoints/, logs/
@@ -48,6 +49,7 @@ from uss_plugins.training.bank import query_bank
 from uss_plugins.training.batches import ClipBatches, SegmentBatches, StepSampler, loader
 from uss_plugins.training.fit import Devices, fit
 from uss_plugins.training.losses import find_loss
+from uss_plugins.training.pretrained import check_nets
 from uss_plugins.training.progress import make_progress
 from uss_plugins.training.systems import SeparationSystem, TaggerSystem
 from uss_plugins.versions import versions
@@ -93,17 +95,31 @@ class Experiment:
         with_bar(f"rendering {split} clips", lambda report: cached.render(jobs(), report))
         return cached
 
+    @property
+    def tagger_folder(self) -> Path:
+        """Where the net is that mines the anchors: as the recipe's weights, or as stage 1 leaves it."""
+        return self.recipe.of_tagger().query_net.weights or self.shared / "tagger"
+
 
 def train_tagger(experiment: Experiment) -> dict[str, Any]:
     """Stage 1: train the query net as a tagger on weak labels. Returns what `tagger.json` holds.
 
+    With a detector in the recipe, that is trained. A net whose weights are given is not: only `weights`,
+    their folder, and `seconds`, 0, are returned.
+
     Raises:
         UserError: the recipe does not fit the corpus, or an unfinished training is there and not resumed.
     """
-    folder = experiment.shared / "tagger"
+    recipe, section = experiment.recipe.of_tagger(), experiment.recipe.tagger
+    if recipe.query_net.weights is not None:
+        return {"weights": str(recipe.query_net.weights), "seconds": 0.0}
+    folder = experiment.tagger_folder
     if (folder / WEIGHTS).exists():
         return read_json(folder / "tagger.json")
-    recipe, section = experiment.recipe, experiment.recipe.tagger
+    if section is None:
+        raise UserError(
+            "the recipe has no section 'tagger' to train by; add it, or query_net.weights"
+        )
     torch.manual_seed(recipe.seed)
     train, valid = experiment.corpus("train"), experiment.corpus("valid")
     query_net = cast(nn.Module, build_query_net(recipe, train.class_names))
@@ -152,7 +168,7 @@ def mine(experiment: Experiment) -> dict[str, Any]:
         splits.append("test")
     if (folder / "anchors.json").exists() and all((folder / f"{s}.npz").exists() for s in splits):
         return read_json(folder / "anchors.json")
-    query_net = load_query_net(experiment.shared / "tagger")
+    query_net = load_query_net(experiment.tagger_folder)
     figures: dict[str, Any] = {}
     for split in splits:
         corpus = experiment.corpus(split)
@@ -222,13 +238,14 @@ def train_separator(experiment: Experiment) -> dict[str, Any]:
     tagger = train_tagger(experiment)
     mine(experiment)
     train, valid = experiment.corpus("train"), experiment.corpus("valid")
+    check_nets(recipe, train.class_names)
     anchors = {
         split: AnchorTable.load(experiment.shared / "anchors" / f"{split}.npz")
         for split in ("train", "valid")
     }
     torch.manual_seed(recipe.seed)
     model = build_model(recipe, train.class_names, train.class_ids)
-    load_weights(model.query_net, experiment.shared / "tagger" / WEIGHTS)
+    load_weights(model.query_net, (recipe.query_net.weights or experiment.tagger_folder) / WEIGHTS)
     channels_last(model)
     system = SeparationSystem(model, loss, section, recipe.mixing, recipe.seed)
     result = fit(

@@ -15,7 +15,7 @@ from registry.parameters import check_parameters, read_parameters
 from uss_plugins.corpora.mixing import Mixture, allowed_interferers, mix
 from uss_plugins.ecosystems import import_asteroid
 from uss_plugins.evaluation.metrics import sdr_improvement
-from uss_plugins.recipe import FitSection, MixingSection
+from uss_plugins.recipe import FitSection, MixingSection, TrainingSection
 from uss_plugins.separation.model import UniversalSeparator
 from uss_plugins.training.average_precision import mean_average_precision
 from uss_plugins.training.batches import ClipBatch, SegmentBatch
@@ -118,6 +118,8 @@ class TaggerSystem(StepSeededSystem):
 class SeparationSystem(StepSeededSystem):
     """Stage 2: mixtures of anchors against the anchors, each steered by the condition of its clean target.
 
+    The section's `condition_from` can take the condition from the mixture instead.
+
     Validation logs `val_sdri`, the mean SDR improvement in dB over all mixtures that hold an interferer.
     """
 
@@ -127,12 +129,13 @@ class SeparationSystem(StepSeededSystem):
         self,
         model: UniversalSeparator,
         loss: Loss,
-        section: FitSection,
+        section: TrainingSection,
         mixing: MixingSection,
         seed: int,
     ) -> None:
         super().__init__(model, loss, section, seed)
         self.mixing = mixing
+        self.condition_from = section.condition_from
         self.missing_interferers = 0
         self.improvements: list[Tensor] = []
 
@@ -159,11 +162,31 @@ class SeparationSystem(StepSeededSystem):
             gain_range_db=self.mixing.gain_range_db,
         )
 
+    def condition(self, mixture: Mixture, classes: Tensor) -> Tensor:
+        """Conditions (batch, condition_size) for the targets of a batch; `classes`: (batch, classes) one-hot.
+
+        At separation the query net hears a mixture, never the clean source; training on that closes the gap.
+        A class-indexed strategy keeps the target's class of what it hears. Any other has no classes to keep,
+        so its condition describes the whole mixture, whichever source is the target.
+        """
+        if self.condition_from == "clean":
+            return self.separator.condition_from_audio(mixture.targets, classes)
+        if self.separator.class_indexed:
+            query = self.separator.listen(mixture.mixture)
+            heard = self.separator.condition_from_mask(query, classes)
+        else:
+            heard = self.separator.condition_from_audio(mixture.mixture, classes)
+        if self.condition_from == "mixture":
+            return heard
+        clean = self.separator.condition_from_audio(mixture.targets, classes)
+        is_clean = torch.rand(len(classes), 1).to(heard.device) < 0.5
+        return torch.where(is_clean, clean, heard)
+
     def separated(self, batch: SegmentBatch) -> tuple[Mixture, Tensor]:
         """The mixtures of a batch and the estimates of their targets (batch, channels, samples)."""
         mixture = self.mixed(batch)
         classes = F.one_hot(batch.class_index, len(self.separator.class_names)).float()
-        condition = self.separator.condition_from_audio(mixture.targets, classes)
+        condition = self.condition(mixture, classes)
         audio = mixture.mixture.unsqueeze(1).expand(-1, self.separator.channels, -1)
         return mixture, self.separator(audio, condition)
 
