@@ -72,3 +72,21 @@ def test_classes_below_speech() -> None:
 def test_a_wrong_node_is_refused() -> None:
     with pytest.raises(UserError, match="Human voice"):
         find_node("Human voise")
+
+
+@pytest.mark.parametrize("text", ["Music", " music ", "/M/04RLF", "137", 137])
+def test_a_node_is_found_by_name_id_and_class_index(text: str | int) -> None:
+    assert find_node(text).machine_id == "/m/04rlf"
+
+
+@pytest.mark.parametrize("text", ["527", "", "-1"])
+def test_what_is_no_node_is_refused(text: str) -> None:
+    with pytest.raises(UserError):
+        find_node(text)
+
+
+def test_every_branch_of_a_node_with_several_parents_holds_it() -> None:
+    for node in nodes().values():
+        for parent in node.parents:
+            assert node.machine_id in descendants(parent)
+            assert node.machine_id in nodes()[parent].children
