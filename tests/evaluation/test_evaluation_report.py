@@ -18,12 +18,12 @@ from rich.console import Console
 
 from registry.errors import UserError
 from uss_plugins.evaluation.examples import Example, median_examples
-from uss_plugins.evaluation.figures import decibels, spectrogram_levels
 from uss_plugins.evaluation.protocol import evaluation_pairs
 from uss_plugins.evaluation.report import playing_gain, render_report
 from uss_plugins.evaluation.results import Results, read_results, results_table, to_json
 from uss_plugins.evaluation.run import evaluate
 from uss_plugins.evaluation.section import EvaluationSection
+from uss_plugins.reporting.figures import decibels, spectrogram_levels
 
 SECTION = EvaluationSection(
     pairs_per_class=5, absent_per_class=2, segment_seconds=SECONDS, examples=3

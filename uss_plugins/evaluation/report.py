@@ -12,16 +12,16 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from uss_plugins.evaluation.examples import Example
-from uss_plugins.evaluation.figures import (
+from uss_plugins.evaluation.figures import improvement_chart
+from uss_plugins.evaluation.page import EXAMPLES, PAGE, STYLE
+from uss_plugins.evaluation.results import METRICS, ClassResult, Interval, Results, Scores
+from uss_plugins.reporting.figures import (
     DYNAMIC_RANGE,
     colour_scale,
     decibels,
-    improvement_chart,
     spectrogram_figure,
     spectrogram_levels,
 )
-from uss_plugins.evaluation.page import EXAMPLES, PAGE, STYLE
-from uss_plugins.evaluation.results import METRICS, ClassResult, Interval, Results, Scores
 
 LARGEST_PAGE = 15_000_000
 """Characters: examples that would make the page longer are left out, and the page says so."""
