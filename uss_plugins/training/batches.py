@@ -130,19 +130,18 @@ def draw_batch(
 
 
 class StepSampler(Sampler[int]):
-    """The batch numbers of an epoch for this one of all training processes; Lightning tells the epoch.
+    """The batch numbers of an epoch, for this one of all training processes.
 
     Together the processes take every number once. They are counted when an epoch begins: when the sampler is
     made they have not met yet.
+
+    steps_done: tells how many steps were taken before the epoch. Not left to Lightning's `set_epoch`, which
+        counts a resumed epoch twice.
     """
 
-    def __init__(self, steps_per_epoch: int) -> None:
+    def __init__(self, steps_per_epoch: int, steps_done: Callable[[], int]) -> None:
         self.steps_per_epoch = steps_per_epoch
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch, also the first one after resuming."""
-        self.epoch = epoch
+        self.steps_done = steps_done
 
     def __len__(self) -> int:
         return self.steps_per_epoch
@@ -151,7 +150,7 @@ class StepSampler(Sampler[int]):
         together = distributed.is_available() and distributed.is_initialized()
         rank = distributed.get_rank() if together else 0
         world_size = distributed.get_world_size() if together else 1
-        first = self.epoch * self.steps_per_epoch
+        first = self.steps_done()
         for step in range(first, first + self.steps_per_epoch):
             yield step * world_size + rank
 

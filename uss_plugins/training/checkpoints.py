@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
@@ -29,6 +30,11 @@ class WholeCheckpointIO(TorchCheckpointIO):
 
 class MovableCheckpoint(ModelCheckpoint):
     """A checkpoint callback that finds its best one again where the experiment's folder is now."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save, but not after resuming: Lightning then ends the finished epoch again, without its metrics."""
+        if trainer.callback_metrics:
+            super().on_train_epoch_end(trainer, pl_module)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up the state, its paths moved into the present folder."""

@@ -11,10 +11,11 @@ import pytorch_lightning as lightning
 import torch
 from pytorch_lightning.callbacks import (
     Callback,
-    EMAWeightAveraging,
     LearningRateMonitor,
+    WeightAveraging,
 )
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from registry.errors import UserError
@@ -24,6 +25,7 @@ from uss_plugins.training.checkpoints import (
     WholeCheckpointIO,
     remove_leftovers,
 )
+from uss_plugins.training.memory import keep_freed_memory
 from uss_plugins.training.progress import TrainingProgress
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last", "best"
@@ -73,6 +75,7 @@ def fit(
     Raises:
         UserError: the folder holds a training already, and `resume` was not asked for.
     """
+    keep_freed_memory()
     devices = devices or Devices()
     last = folder / CHECKPOINTS / f"{LAST}.ckpt"
     if last.exists() and not resume:
@@ -91,7 +94,7 @@ def fit(
         LearningRateMonitor("step"),
     ]
     if ema_decay is not None:
-        callbacks.insert(0, EMAWeightAveraging(decay=ema_decay))
+        callbacks.insert(0, moving_average(ema_decay))
     with quiet_lightning():
         trainer = lightning.Trainer(
             accelerator=devices.accelerator,
@@ -125,6 +128,15 @@ def fit(
         Path(best.best_model_path),
         float(score) if score is not None else float("nan"),
     )
+
+
+def moving_average(decay: float) -> WeightAveraging:
+    """The exponential moving average of weights and statistics, taken after every step.
+
+    By interpolation, which leaves alone what does not move. Lightning's own `EMAWeightAveraging` adds two
+    products, whose rounding pulls a frozen net and the constants of a front end away from their values.
+    """
+    return WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))
 
 
 def take_weights(system: lightning.LightningModule, checkpoint: Path) -> None:

@@ -51,7 +51,7 @@ from uss_plugins.training.fit import Devices, fit
 from uss_plugins.training.losses import find_loss
 from uss_plugins.training.pretrained import check_nets
 from uss_plugins.training.progress import make_progress
-from uss_plugins.training.systems import SeparationSystem, TaggerSystem
+from uss_plugins.training.systems import SeparationSystem, StepSeededSystem, TaggerSystem
 from uss_plugins.versions import versions
 
 T = TypeVar("T")
@@ -131,6 +131,7 @@ def train_tagger(experiment: Experiment) -> dict[str, Any]:
     result = fit(
         system,
         *loaders(
+            system,
             ClipBatches(train, section.batch_size, recipe.seed),
             ClipBatches(valid, section.batch_size, recipe.seed + VALIDATION_SEED),
             section,
@@ -251,6 +252,7 @@ def train_separator(experiment: Experiment) -> dict[str, Any]:
     result = fit(
         system,
         *loaders(
+            system,
             SegmentBatches(train, anchors["train"], section.batch_size, recipe.seed),
             SegmentBatches(
                 valid, anchors["valid"], section.batch_size, recipe.seed + VALIDATION_SEED
@@ -297,10 +299,13 @@ def bank_of(
     )
 
 
-def loaders(train: Any, valid: Any, section: FitSection) -> tuple[Any, Any]:
+def loaders(
+    system: StepSeededSystem, train: Any, valid: Any, section: FitSection
+) -> tuple[Any, Any]:
     """The loaders of a training and of its validation."""
+    steps = StepSampler(section.validate_every, lambda: system.global_step)
     return (
-        loader(train, StepSampler(section.validate_every), section.workers),
+        loader(train, steps, section.workers),
         loader(valid, FixedSampler(section.validation_batches), 0),
     )
 
