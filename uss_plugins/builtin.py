@@ -69,3 +69,13 @@ def register_corpora(register: Register) -> None:
         f"{corpora}.manifest:ManifestCorpus",
         summary="a CSV or Parquet of path, labels[, start, end] over audio files",
     )
+    register(
+        "audioset_csv",
+        f"{corpora}.audioset_csv:AudioSetCsvCorpus",
+        summary="AudioSet's own segment CSVs over a folder of files Y<YTID>.wav",
+    )
+    register(
+        "audioset_hdf5",
+        f"{corpora}.audioset_hdf5:AudioSetHdf5Corpus",
+        summary="AudioSet packed in HDF5 in the released layout, by its index",
+    )

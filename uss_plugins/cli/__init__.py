@@ -30,9 +30,12 @@ VERBS: dict[str, Verb] = {
     "list": Verb("list_components:list_components", "List the installed components and plug-ins."),
     "show": Verb("show:show", "Show a component's parameters, documentation and source."),
     "doctor": Verb("doctor:doctor", "Check this installation."),
+    "pack": Verb("pack:pack", "Pack AudioSet's files into one HDF5."),
+    "pack-index": Verb("pack:pack_index", "Join packed files under an index."),
     "train-tagger": Verb("train_tagger:train_tagger", "Train a query net on weak labels."),
     "mine-anchors": Verb("mine_anchors:mine_anchors", "Find where in each clip its classes sound."),
     "train": Verb("train:train", "Train a separator from a recipe."),
+    "make-pairs": Verb("make_pairs:make_pairs", "Write evaluation mixtures as files."),
     "evaluate": Verb("evaluate:evaluate", "Measure how well a model separates."),
     "separate": Verb("separate:separate", "Separate recordings with a trained model."),
 }

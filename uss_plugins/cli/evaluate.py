@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from registry.errors import UserError
+
+if TYPE_CHECKING:
+    from registry.contracts import Corpus
 
 LOG_WIDTH = 120
 """Columns of the table when nobody's terminal limits it."""
@@ -19,6 +23,12 @@ LOG_WIDTH = 120
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--anchors", type=click.Path(path_type=Path), help="Mined anchors of the test split.")
 @click.option(
+    "--pairs",
+    "pair_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="A folder of stored mixtures, such as make-pairs writes, instead of the corpus.",
+)
+@click.option(
     "--output-dir", type=click.Path(path_type=Path), help="[default: MODEL_DIR/evaluation]"
 )
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Change a recipe's value.")
@@ -28,6 +38,7 @@ def evaluate(
     recipe_file: Path,
     device: str,
     anchors: Path | None,
+    pair_dir: Path | None,
     output_dir: Path | None,
     overrides: tuple[str, ...],
     as_json: bool,
@@ -42,6 +53,7 @@ def evaluate(
     from uss_plugins.compose import build_corpus
     from uss_plugins.corpora.anchors import AnchorTable
     from uss_plugins.evaluation.examples import median_examples
+    from uss_plugins.evaluation.pair_folder import PairFolder
     from uss_plugins.evaluation.protocol import evaluation_pairs
     from uss_plugins.evaluation.report import render_report
     from uss_plugins.evaluation.results import results_table, to_json
@@ -51,13 +63,22 @@ def evaluate(
     from uss_plugins.recipe import load_recipe
     from uss_plugins.separation.folder import load_model
 
+    if anchors is not None and pair_dir is not None:
+        raise UserError("--anchors and --pairs: stored pairs need no anchors; give one of the two")
     check_device(device)
     recipe = load_recipe(recipe_file, overrides)
     model = load_model(model_dir, device)
-    corpus = build_corpus(recipe, "test")
-    check_fit(model, corpus)
     section = recipe.evaluation
-    pairs = evaluation_pairs(corpus, section, AnchorTable.load(anchors) if anchors else None)
+    corpus: Corpus
+    if pair_dir is not None:
+        corpus = stored = PairFolder(
+            pair_dir, model.class_names, model.class_ids, model.sample_rate
+        )
+        pairs = stored.pairs(section.pairs_per_class)
+    else:
+        corpus = build_corpus(recipe, "test")
+        check_fit(model, corpus)
+        pairs = evaluation_pairs(corpus, section, AnchorTable.load(anchors) if anchors else None)
     results = run(
         model,
         corpus,

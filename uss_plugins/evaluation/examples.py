@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from registry.contracts import Corpus
 from uss_plugins.evaluation.batches import read_batches, separate_by_class
 from uss_plugins.evaluation.results import PairScore, Results
+from uss_plugins.evaluation.segments import UNKNOWN_CLASS
 
 if TYPE_CHECKING:
     from uss_plugins.separation.model import UniversalSeparator
@@ -48,7 +49,7 @@ def median_examples(model: UniversalSeparator, corpus: Corpus, results: Results)
             examples.append(
                 Example(
                     class_name=corpus.class_names[pair.query_class],
-                    interferer_name=corpus.class_names[pair.second.class_index],
+                    interferer_name=_name(pair.second.class_index, corpus.class_names),
                     improvement=chosen[pair].bank.sdr_improvement,
                     sample_rate=corpus.sample_rate,
                     mixture=batch.mixtures[row].numpy(),
@@ -67,6 +68,10 @@ def _choose(scores: Sequence[PairScore], count: int) -> list[PairScore]:
     medians.sort(key=_improvement, reverse=True)
     kept = min(count, len(medians))
     return [medians[round(i)] for i in np.linspace(0, len(medians) - 1, kept)]
+
+
+def _name(class_index: int, class_names: Sequence[str]) -> str:
+    return "unknown" if class_index == UNKNOWN_CLASS else class_names[class_index]
 
 
 def _improvement(score: PairScore) -> float:

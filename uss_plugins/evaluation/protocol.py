@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,17 @@ class Pair:
     def has_target(self) -> bool:
         """Whether the class asked for is in the mixture."""
         return self.first.class_index == self.query_class
+
+
+@runtime_checkable
+class HoldsPairs(Protocol):
+    """A corpus whose mixtures are made already."""
+
+    def stored_pair(
+        self, pair: Pair, segment_seconds: float
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The mixture of a pair and its target, (samples,) each. Raises UnusablePairError."""
+        ...
 
 
 class UnusablePairError(Exception):
@@ -124,6 +136,11 @@ def mix_pair(
     Raises:
         UnusablePairError: a segment's file cannot be read, or the segment is silent.
     """
+    if isinstance(corpus, HoldsPairs):
+        mixture, first = corpus.stored_pair(pair, segment_seconds)
+        if _power(first) < SILENCE_POWER:
+            raise UnusablePairError(f"the source of stored pair {pair.first.number} is silent")
+        return mixture, first
     first = _read(corpus, pair.first, segment_seconds)
     second = _read(corpus, pair.second, segment_seconds)
     gain = np.sqrt(_power(first) / _power(second))

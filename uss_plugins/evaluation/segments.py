@@ -15,13 +15,16 @@ from registry.errors import UserError
 from uss_plugins.corpora.anchors import AnchorTable
 from uss_plugins.evaluation.section import EvaluationSection
 
+UNKNOWN_CLASS = -1
+
 
 @dataclass(frozen=True)
 class Segment:
     """Where one sound is.
 
-    class_index: the class it was drawn for.
-    number: number of the isolated source; or of the clip, when `start_samples` is given.
+    class_index: the class it was drawn for; `UNKNOWN_CLASS` for a stored one whose class nobody noted.
+    number: number of the isolated source, or of the stored pair; or of the clip, when `start_samples` is
+        given.
     start_samples: first sample in the clip; None for an isolated source.
     """
 
