@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from registry.contracts import Corpus
+from registry.contracts import ClipUnreadableError, Corpus
 from uss_plugins.corpora.anchors import AnchorTable, read_segment
 from uss_plugins.separation.model import UniversalSeparator
+
+logger = logging.getLogger(__name__)
 
 
 @torch.no_grad()
@@ -34,19 +39,29 @@ def query_bank(
         rows = np.flatnonzero(anchors.class_index == class_index)
         if anchors_per_class is not None and len(rows) > anchors_per_class:
             rows = np.sort(generator.choice(rows, anchors_per_class, replace=False))
+        count = 0
         for first in range(0, len(rows), batch_size):
-            part = rows[first : first + batch_size]
-            segments = [
-                read_segment(
-                    corpus,
-                    int(anchors.clip[row]),
-                    int(anchors.start_samples[row]),
-                    anchors.segment_samples,
-                )
-                for row in part
-            ]
-            classes = torch.full((len(part),), class_index, device=device)
+            segments = readable_segments(corpus, anchors, rows[first : first + batch_size])
+            if not segments:
+                continue
+            classes = torch.full((len(segments),), class_index, device=device)
             one_hot = F.one_hot(classes, len(model.class_names)).float()
             audio = torch.from_numpy(np.stack(segments)).to(device)
-            bank[class_index] += model.condition_from_audio(audio, one_hot).sum(0) / len(rows)
+            bank[class_index] += model.condition_from_audio(audio, one_hot).sum(0)
+            count += len(segments)
+        bank[class_index] /= max(count, 1)
     return bank
+
+
+def readable_segments(
+    corpus: Corpus, anchors: AnchorTable, rows: NDArray[np.int64]
+) -> list[NDArray[np.float32]]:
+    """The audio of some anchors; those that have become unreadable since they were mined are named."""
+    segments = []
+    for row in rows.tolist():
+        clip, start = int(anchors.clip[row]), int(anchors.start_samples[row])
+        try:
+            segments.append(read_segment(corpus, clip, start, anchors.segment_samples))
+        except ClipUnreadableError as error:
+            logger.warning("not in the query bank: %s", error)
+    return segments

@@ -136,7 +136,7 @@ def moving_average(decay: float) -> WeightAveraging:
     By interpolation, which leaves alone what does not move. Lightning's own `EMAWeightAveraging` adds two
     products, whose rounding pulls a frozen net and the constants of a front end away from their values.
     """
-    return WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))
+    return WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
 
 def take_weights(system: lightning.LightningModule, checkpoint: Path) -> None:
