@@ -30,6 +30,7 @@ class AudioWriter:
     Attributes:
         peak: the largest absolute value written so far, before clipping.
         clipped_samples: how many values were clipped.
+        energy: sum of the squares of the values written.
 
     Raises:
         AudioFileError: the file cannot be created, or the format cannot hold this.
@@ -48,6 +49,7 @@ class AudioWriter:
         self.encoding, self._draft = encoding, draft
         self.peak = 0.0
         self.clipped_samples = 0
+        self.energy = 0.0
         self._aside = path.with_name(f".{path.name}.{os.getpid()}.part")
         written = DRAFT if draft else encoding
         self._bits = written.integer_bits
@@ -89,6 +91,7 @@ class AudioWriter:
             values, clipped = quantise(block, self._bits)
             self.clipped_samples += clipped
             kept = dequantise(values)
+        self.energy += float(np.square(kept).sum())
         try:
             self._file.write(values.T)
         except (OSError, AssertionError, soundfile.LibsndfileError) as error:
@@ -132,6 +135,7 @@ class AudioWriter:
             for block in draft.blocks():
                 final.write(block * np.float64(gain))
         self.peak, self.clipped_samples = final.peak, final.clipped_samples
+        self.energy = final.energy
 
     def _unwritten(self, error: Exception) -> AudioFileError:
         return AudioFileError(

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from registry.errors import UserError
+from uss_plugins.cli.several_values import SeveralValuesCommand
 
 if TYPE_CHECKING:
+    from uss_plugins.cli.separate_files import Progress
     from uss_plugins.separation.model import UniversalSeparator
     from uss_plugins.separation.queries import Conditions
-    from uss_plugins.separation.recording import Separation, Settings
+    from uss_plugins.separation.recording import Separation
 
 FILE = click.Path(path_type=Path)
 CUDA_BATCH_SIZE = 8
 
 
-class QueryFilesCommand(click.Command):
-    """A command whose `--query` takes all arguments up to the next option: `--query a.wav b.wav`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Repeat `--query` before each further file, which is how click takes several."""
-        spelt_out: list[str] = []
-        after_query = 0
-        for argument in args:
-            option = argument.startswith("-") and argument != "-"
-            if after_query > 1 and not option:
-                spelt_out.append("--query")
-            spelt_out.append(argument)
-            after_query = 1 if argument == "--query" else 0 if option else after_query and 2
-        return super().parse_args(ctx, spelt_out)
-
-
-@click.command("separate", cls=QueryFilesCommand)
+@click.command("separate", cls=SeveralValuesCommand)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=FILE)
 @click.option(
     "--model", "model_dir", metavar="MODEL_DIR", required=True, type=FILE, help="Trained model."
@@ -51,6 +34,40 @@ class QueryFilesCommand(click.Command):
     multiple=True,
     type=FILE,
     help="Extract what sounds like these recordings.",
+)
+@click.option(
+    "--levels",
+    metavar="N...",
+    multiple=True,
+    type=click.IntRange(min=1),
+    help="Extract every node of these levels of AudioSet's ontology that is heard; 1 is the top.",
+)
+@click.option(
+    "--node",
+    "node_names",
+    metavar="NAME",
+    multiple=True,
+    help="Extract this node of the ontology, by name or id; may be repeated.",
+)
+@click.option(
+    "--top", metavar="K", type=click.IntRange(min=1), help="Of each level only the K most heard."
+)
+@click.option(
+    "--min-seconds",
+    metavar="S",
+    type=click.FloatRange(min=0),
+    help="Drop a node's activity where it is shorter.",
+)
+@click.option(
+    "--consistent",
+    is_flag=True,
+    help="Share the recording out among the nodes of a level and their residual, which is written.",
+)
+@click.option(
+    "--first-parent", is_flag=True, help="Every node in one branch only, as the released system."
+)
+@click.option(
+    "--plan", is_flag=True, help="Only say what would be extracted and how long it takes."
 )
 @click.option("--together", is_flag=True, help="One file for all of --classes, not one for each.")
 @click.option(
@@ -66,7 +83,7 @@ class QueryFilesCommand(click.Command):
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
-@click.option("--segment-seconds", type=float, default=10.0, show_default=True)
+@click.option("--segment-seconds", type=float, help="[default: 10; 2 with --levels and --node]")
 @click.option(
     "--overlap-seconds",
     type=float,
@@ -109,12 +126,19 @@ def separate(
     model_dir: Path,
     classes: str | None,
     query_files: tuple[Path, ...],
+    levels: tuple[int, ...],
+    node_names: tuple[str, ...],
+    top: int | None,
+    min_seconds: float | None,
+    consistent: bool,
+    first_parent: bool,
+    plan: bool,
     together: bool,
     residual: bool,
     output_dir: Path,
     device: str,
     as_json: bool,
-    segment_seconds: float,
+    segment_seconds: float | None,
     overlap_seconds: float | None,
     batch_size: int | None,
     threshold: float | None,
@@ -124,28 +148,80 @@ def separate(
 ) -> int:
     """Extract sounds from recordings.
 
-    The sounds are chosen by --classes, by --query, or else are all the classes that are heard. Give the
-    recordings before --query. A recording that cannot be separated gets one line, and in the end the exit
-    code is 2; the others are done.
+    The sounds are chosen by --classes, by --query, by the ontology (--levels, --node), or else are all the
+    classes that are heard. Give the recordings before --query. A recording that cannot be separated gets one
+    line, and in the end the exit code is 2; the others are done.
     """
+    by_nodes = bool(levels or node_names)
     check_choice(classes, query_files, together, threshold)
+    check_nodes_choice(
+        by_nodes,
+        {
+            "--classes": classes is not None,
+            "--query": query_files,
+            "--condition": condition != "auto",
+        },
+        {
+            "--top": top is not None,
+            "--min-seconds": min_seconds is not None,
+            "--consistent": consistent,
+            "--first-parent": first_parent,
+            "--plan": plan,
+        },
+    )
     from uss_plugins.cli.evaluate import check_device
+    from uss_plugins.cli.separate_files import separate_all
     from uss_plugins.separation.folder import load_model
-    from uss_plugins.separation.recording import Settings, make_segmenter
+    from uss_plugins.separation.hierarchy.walk import SEGMENT_SECONDS
+    from uss_plugins.separation.recording import Settings, make_segmenter, separate_recording
 
     check_device(device)
+    default_seconds = SEGMENT_SECONDS if by_nodes else Settings.segment_seconds
     settings = Settings(
-        segment_seconds=segment_seconds,
+        segment_seconds=default_seconds if segment_seconds is None else segment_seconds,
         overlap_seconds=overlap_seconds,
         batch_size=batch_size or (1 if device == "cpu" else CUDA_BATCH_SIZE),
-        residual=residual,
+        residual=residual or consistent,
+        consistent=consistent,
         format=format_,  # type: ignore[arg-type]  # checked by click
         peak=peak,  # type: ignore[arg-type]
     )
     model = load_model(model_dir, device)
     make_segmenter(settings, model.sample_rate)
+    if by_nodes:
+        from uss_plugins.cli.separate_nodes import plan_nodes, separate_nodes
+        from uss_plugins.separation.hierarchy.plan import Selection
+        from uss_plugins.separation.queries import DETECTION_THRESHOLD
+
+        selection = Selection(
+            levels=tuple(sorted(set(levels))),
+            names=node_names,
+            threshold=DETECTION_THRESHOLD if threshold is None else threshold,
+            top=top,
+            min_seconds=min_seconds or 0.0,
+            first_parent=first_parent,
+        )
+        if plan:
+            return plan_nodes(files, model, selection, settings, as_json)
+        return separate_nodes(files, model, selection, output_dir, settings, as_json)
     conditions = make_conditions(model, classes, query_files, together, threshold, condition)
-    return separate_all(files, model, conditions, output_dir, settings, as_json)
+
+    def separate_one(
+        path: Path, folder: Path, progress: Progress | None
+    ) -> tuple[Separation, dict[str, Path]]:
+        return separate_recording(model, path, conditions, folder, settings, progress), {}
+
+    return separate_all(files, separate_one, output_dir, as_json)
+
+
+def check_nodes_choice(
+    by_nodes: bool, others: Mapping[str, object], only_nodes: Mapping[str, object]
+) -> None:
+    """Refuse `others`, options given beside --levels or --node, and `only_nodes`, given without them."""
+    for option in (name for name, given in others.items() if given and by_nodes):
+        raise UserError(f"{option} does not go with --levels and --node; leave one of them out")
+    for option in (name for name, given in only_nodes.items() if given and not by_nodes):
+        raise UserError(f"{option} is about nodes of the ontology; give --levels or --node, too")
 
 
 def check_choice(
@@ -179,63 +255,3 @@ def make_conditions(
     return classes_query(
         model, classes, together=together, threshold=threshold, condition=condition
     )
-
-
-def separate_all(
-    files: Sequence[Path],
-    model: UniversalSeparator,
-    conditions: Conditions,
-    output_dir: Path,
-    settings: Settings,
-    as_json: bool,
-) -> int:
-    """Separate one recording after the other and say what was made; the exit code."""
-    from uss_plugins.separation.names import output_folder
-    from uss_plugins.separation.report import describe, summarise, warnings
-
-    taken: set[str] = set()
-    results: list[dict[str, Any]] = []
-    for path in dict.fromkeys(files):
-        try:
-            folder = output_folder(output_dir, path, taken)
-            separation = separate_one(path, model, conditions, folder, settings)
-        except UserError as error:
-            click.echo(f"error: {error}", err=True)
-            results.append({"input": str(path.resolve()), "error": str(error)})
-            continue
-        for warning in warnings(separation):
-            click.echo(f"warning: {warning}", err=True)
-        results.append({**describe(separation), "folder": str(folder.resolve())})
-        if not as_json:
-            click.echo(summarise(separation, folder))
-    if as_json:
-        click.echo(json.dumps({"recordings": results}, indent=2))
-    return 2 if any("error" in result for result in results) else 0
-
-
-def separate_one(
-    path: Path, model: UniversalSeparator, conditions: Conditions, folder: Path, settings: Settings
-) -> Separation:
-    """Separate a recording and write its report, with a progress bar if somebody watches."""
-    from uss_plugins.separation.recording import separate_recording
-    from uss_plugins.separation.report import write_report
-
-    with progress_bar(path) as progress:
-        separation = separate_recording(model, path, conditions, folder, settings, progress)
-    write_report(separation, folder)
-    return separation
-
-
-@contextmanager
-def progress_bar(path: Path) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error that takes samples done and samples in all; None where nobody watches."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    with click.progressbar(length=1, label=path.name, file=sys.stderr) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.length = max(done, total)
-            bar.update(done - bar.pos)
-
-        yield show

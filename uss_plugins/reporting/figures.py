@@ -77,7 +77,7 @@ def spectrogram_figure(
     nyquist = sample_rate / 2000
     parts = [
         f'<image x="{left}" y="{top}" width="{width}" height="{height}" '
-        f'preserveAspectRatio="none" href="{_bitmap(levels - loudest)}"/>'
+        f'preserveAspectRatio="none" href="{bitmap(levels - loudest)}"/>'
     ]
     for tick in ticks(nyquist, 4):
         y = round(top + height * (1 - tick / nyquist), 1)
@@ -99,7 +99,7 @@ def ticks(end: float, count: int) -> list[float]:
     return [float(round(step * i, 6)) for i in range(int(end / step + 1e-6) + 1)]
 
 
-def _bitmap(levels: NDArray[np.float64]) -> str:
+def bitmap(levels: NDArray[np.float64]) -> str:
     """Levels (dB, 0 at most shown) as a PNG in a data URI, lowest frequency at the bottom."""
     from matplotlib import colormaps
     from matplotlib.image import imsave

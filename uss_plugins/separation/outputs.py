@@ -26,13 +26,27 @@ SILENT_BLOCK_SAMPLES = 1 << 18
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where an output goes: a folder below that of the recording, and its name there."""
+
+    folder: str
+    name: str
+
+
+@dataclass(frozen=True)
 class WrittenFile:
-    """A finished output: its name, its file, and how loud it is (full scale at 1)."""
+    """A finished output: its name, its file, and how loud it is (full scale at 1).
+
+    energy: sum of its squared samples.
+    residual: whether it is what the others of its folder leave.
+    """
 
     name: str
     path: Path
     peak: float
     clipped_samples: int
+    energy: float
+    residual: bool
 
 
 class Track:
@@ -83,6 +97,8 @@ class Outputs:
         overlap_samples: of neighbouring segments, at the model's rate.
         residual: whether to write the recording minus all other outputs, as `residual`. It is taken from the
             parts as rounded for the file, so that in integer formats too all add up to the recording.
+        places: output -> its place; by default in `folder` itself, under its own name. Each folder has a
+            residual of its own, of the outputs in it.
     """
 
     def __init__(
@@ -95,24 +111,29 @@ class Outputs:
         model_rate: int,
         overlap_samples: int,
         residual: bool,
+        places: Mapping[str, Place] | None = None,
     ) -> None:
         self.folder, self._source, self._encoding = folder, source, encoding
         self._draft = scale and encoding.integer_bits is not None
         self._model_rate, self._overlap_samples = model_rate, overlap_samples
+        self._places = dict(places or {})
         self._tracks: dict[str, Track] = {}
         self._writers: list[tuple[str, AudioWriter]] = []
-        self._taken: set[str] = set()
-        self._made_folder = self._begun = False
+        self._taken: dict[str, set[str]] = {}
+        self._made_folders: list[Path] = []
+        self._begun = False
         # Always silent and without a file: the pace of all, and the past of those that begin late.
         self._silence = self._new_track(None)
         self._original: list[NDArray[np.float64]] = []
         self._wants_residual = residual
-        self._residual: AudioWriter | None = None
+        self._residuals: dict[str, AudioWriter] = {}
 
     def __enter__(self) -> Outputs:
         if self._wants_residual:
             try:
-                self._residual = self._new_writer(RESIDUAL)
+                for folder in sorted({place.folder for place in self._places.values()} or {""}):
+                    name = f"{folder}/{RESIDUAL}" if folder else RESIDUAL
+                    self._residuals[folder] = self._new_writer(name, Place(folder, RESIDUAL))
             except AudioFileError:
                 self.__exit__()
                 raise
@@ -121,19 +142,21 @@ class Outputs:
     def __exit__(self, *_: object) -> None:
         for _name, writer in self._writers:
             writer.discard()
-        if self._made_folder and not any(self.folder.iterdir()):
-            self.folder.rmdir()
+        for folder in reversed(self._made_folders):
+            if not any(folder.iterdir()):
+                folder.rmdir()
 
     def open(self, name: str) -> None:
         """Begin an output, if it has not begun: silent up to here."""
         if name not in self._tracks:
-            track = self._tracks[name] = self._new_track(self._new_writer(name))
+            place = self._places.get(name, Place("", name))
+            track = self._tracks[name] = self._new_track(self._new_writer(name, place))
             if self._begun:
                 track.skip(self._silence.settled_samples)
 
     def original(self, block: NDArray[np.float64]) -> None:
         """The next block of the recording itself, for the residual."""
-        if self._residual:
+        if self._residuals:
             self._original.append(block)
 
     def push(self, estimates: Mapping[str, NDArray[Any]], segment_samples: int) -> None:
@@ -141,18 +164,18 @@ class Outputs:
         for name in estimates:
             self.open(name)
         silent = np.zeros((self._source.channels, segment_samples), np.float32)
-        total = self._silence.push(silent)
-        for name, track in self._tracks.items():
-            total += track.push(estimates.get(name, silent))
+        nothing = self._silence.push(silent)
+        parts = {
+            name: track.push(estimates.get(name, silent)) for name, track in self._tracks.items()
+        }
         self._begun = True
-        self._write_residual(total)
+        self._write_residuals(nothing, parts)
 
     def finish(self, total_samples: int) -> None:
         """After the last segment: fill everything up to the recording's length."""
-        total = self._silence.finish(total_samples)
-        for track in self._tracks.values():
-            total += track.finish(total_samples)
-        self._write_residual(total)
+        nothing = self._silence.finish(total_samples)
+        parts = {name: track.finish(total_samples) for name, track in self._tracks.items()}
+        self._write_residuals(nothing, parts)
 
     def commit(self) -> tuple[list[WrittenFile], float]:
         """Give all files their names; also the gain they were scaled by, 1 unless one was over full scale."""
@@ -161,11 +184,20 @@ class Outputs:
         gain = full_scale / loudest if self._draft and loudest > full_scale else 1.0
         for _, writer in self._writers:
             writer.commit(gain)
-        # The residual was begun first, so that it gets its plain name; it is told last.
-        return [
-            WrittenFile(name, writer.path, writer.peak, writer.clipped_samples)
-            for name, writer in sorted(self._writers, key=lambda one: one[1] is self._residual)
-        ], gain
+        # Residuals were begun first, so that they get their plain names; they are told last.
+        residuals = list(self._residuals.values())
+        files = [
+            WrittenFile(
+                name,
+                writer.path,
+                writer.peak,
+                writer.clipped_samples,
+                writer.energy,
+                writer in residuals,
+            )
+            for name, writer in self._writers
+        ]
+        return sorted(files, key=lambda file: file.residual), gain
 
     def _new_track(self, writer: AudioWriter | None) -> Track:
         resampler = StreamingResampler(
@@ -173,10 +205,11 @@ class Outputs:
         )
         return Track(self._overlap_samples, resampler, writer)
 
-    def _new_writer(self, name: str) -> AudioWriter:
-        file_name = free_name(safe_name(name), self._taken)
-        self._taken.add(file_name.casefold())
-        path = self.folder / f"{file_name}{self._encoding.suffix}"
+    def _new_writer(self, name: str, place: Place) -> AudioWriter:
+        taken = self._taken.setdefault(place.folder, set())
+        file_name = free_name(safe_name(place.name), taken)
+        taken.add(file_name.casefold())
+        path = self.folder / place.folder / f"{file_name}{self._encoding.suffix}"
         self._prepare(path)
         writer = AudioWriter(
             path,
@@ -190,9 +223,10 @@ class Outputs:
 
     def _prepare(self, path: Path) -> None:
         try:
-            new = not self.folder.exists()
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._made_folder |= new
+            for folder in dict.fromkeys((self.folder, path.parent)):
+                new = not folder.exists()
+                folder.mkdir(parents=True, exist_ok=True)
+                self._made_folders += [folder] * new
         except OSError as error:
             raise AudioFileError(
                 f"{self.folder}: cannot be made ({error.strerror}); choose another --output-dir"
@@ -202,9 +236,19 @@ class Outputs:
                 f"{path}: would overwrite its own input; choose another --output-dir"
             )
 
-    def _write_residual(self, parts: NDArray[np.float64]) -> None:
-        if self._residual and parts.shape[1]:
-            waiting = np.hstack(self._original)
-            size = parts.shape[1]
-            self._residual.write(waiting[:, :size] - parts)
-            self._original = [waiting[:, size:]]
+    def _write_residuals(
+        self, nothing: NDArray[np.float64], parts: Mapping[str, NDArray[np.float64]]
+    ) -> None:
+        """Write what `parts` leave of the recording, in each folder; `nothing` is a silent part."""
+        size = nothing.shape[1]
+        if not self._residuals or not size:
+            return
+        waiting = np.hstack(self._original)
+        for folder, writer in self._residuals.items():
+            own = (
+                part
+                for name, part in parts.items()
+                if self._places.get(name, Place("", name)).folder == folder
+            )
+            writer.write(waiting[:, :size] - sum(own, start=nothing))
+        self._original = [waiting[:, size:]]

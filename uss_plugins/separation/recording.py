@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -19,11 +19,12 @@ from registry.errors import UserError
 from uss_plugins.audio.files import AudioReader
 from uss_plugins.audio.formats import FormatChoice, PeakChoice, choose_encoding
 from uss_plugins.audio.overlap_add import Segment, Segmenter
-from uss_plugins.audio.resampling import StreamingResampler
 from uss_plugins.separation.channels import ChannelItem, channel_items, mid_signal
+from uss_plugins.separation.consistency import make_consistent
 from uss_plugins.separation.model import UniversalSeparator
-from uss_plugins.separation.outputs import Outputs, WrittenFile
+from uss_plugins.separation.outputs import Outputs, Place, WrittenFile
 from uss_plugins.separation.queries import Conditions, Cue
+from uss_plugins.separation.reading import read_segments
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Settings:
         is a tenth of a segment.
     batch_size: how many segments are gathered, and how many a model separates at once.
     residual: write what is left, too.
+    consistent: share the recording out among the outputs of a folder and their residual, see
+        `uss_plugins.separation.consistency`.
     format, peak: see `uss_plugins.audio.formats.choose_encoding`; "scale" turns all outputs down alike.
     """
 
@@ -42,6 +45,7 @@ class Settings:
     overlap_seconds: float | None = None
     batch_size: int = 1
     residual: bool = False
+    consistent: bool = False
     format: FormatChoice = "auto"
     peak: PeakChoice = "clip"
 
@@ -51,17 +55,21 @@ class Separation:
     """What was made of a recording.
 
     outputs: the files; `classes` and `probabilities` (the largest heard) are by output name.
+    folder: where the outputs are, or folders of them.
+    energy: sum of the recording's squared samples.
     gain: what all outputs were multiplied by to stay within full scale.
     elapsed_seconds: time taken.
     """
 
     path: Path
+    folder: Path
     sample_rate: int
     channels: int
     samples: int
     outputs: list[WrittenFile]
     classes: dict[str, tuple[str, ...]]
     probabilities: dict[str, float]
+    energy: float
     gain: float
     elapsed_seconds: float
 
@@ -74,6 +82,7 @@ def separate_recording(
     folder: Path,
     settings: Settings | None = None,
     progress: Callable[[int, int], None] | None = None,
+    places: Mapping[str, Place] | None = None,
 ) -> Separation:
     """Extract from a recording what `conditions` describe, one file each, into `folder`.
 
@@ -88,6 +97,7 @@ def separate_recording(
         folder: made if need be; files that are there already are replaced.
         settings: see `Settings`.
         progress: called now and then with the samples read so far and in all.
+        places: output -> a folder below `folder` and a name there; by default its own name in `folder`.
 
     Raises:
         AudioFileError: the recording cannot be read, or an output not written. No file is left then.
@@ -105,19 +115,22 @@ def separate_recording(
             model_rate=model.sample_rate,
             overlap_samples=segmenter.overlap_samples,
             residual=settings.residual,
+            places=places,
         )
-        job = _Job(model, reader, conditions, outputs, settings.batch_size, progress)
+        job = _Job(model, reader, conditions, outputs, settings, progress, places or {})
         with outputs:
             job.run(segmenter)
             files, gain = outputs.commit()
     return Separation(
         path=path,
+        folder=folder,
         sample_rate=reader.sample_rate,
         channels=reader.channels,
         samples=job.samples,
         outputs=files,
         classes=dict(conditions.classes),
         probabilities=job.probabilities,
+        energy=job.energy,
         gain=gain,
         elapsed_seconds=time.monotonic() - started,
     )
@@ -151,19 +164,24 @@ class _Job:
         reader: AudioReader,
         conditions: Conditions,
         outputs: Outputs,
-        batch_size: int,
+        settings: Settings,
         progress: Callable[[int, int], None] | None,
+        places: Mapping[str, Place],
     ) -> None:
         self.model, self.reader, self.conditions, self.outputs = model, reader, conditions, outputs
-        self.batch_size, self.progress = batch_size, progress
+        self.batch_size, self.consistent = settings.batch_size, settings.consistent
+        self.progress, self.places = progress, places
         self.samples = 0
+        self.energy = 0.0
         self.probabilities: dict[str, float] = {}
 
     def run(self, segmenter: Segmenter) -> None:
         """From the first sample read to the last one written."""
         for name in self.conditions.always:
             self.outputs.open(name)
-        segments = self._segments(segmenter)
+        segments = read_segments(
+            self.reader, self.model.sample_rate, segmenter, self._take_original
+        )
         while batch := list(itertools.islice(segments, self.batch_size)):
             for segment, estimates in zip(batch, self._separate(batch), strict=True):
                 fresh_samples = segment.audio.shape[1] - segment.context_samples
@@ -171,34 +189,50 @@ class _Job:
                 self.outputs.push(fresh, fresh_samples)
         self.outputs.finish(self.samples)
 
-    def _segments(self, segmenter: Segmenter) -> Iterator[Segment]:
-        """The recording at the model's rate, cut, as it is read."""
-        resampler = StreamingResampler(
-            self.reader.sample_rate, self.model.sample_rate, self.reader.channels
-        )
-        for block in self.reader.blocks(dtype="float64"):
-            self.samples += block.shape[1]
-            self.outputs.original(block)
-            if self.progress:
-                self.progress(self.samples, self.reader.samples)
-            yield from segmenter.push(resampler.push(block))
-        yield from segmenter.push(resampler.finish())
-        yield from segmenter.finish()
+    def _take_original(self, block: NDArray[Any]) -> None:
+        self.samples += block.shape[1]
+        self.energy += float(np.square(block).sum())
+        self.outputs.original(block)
+        if self.progress:
+            self.progress(self.samples, self.reader.samples)
 
     def _separate(self, segments: Sequence[Segment]) -> list[dict[str, NDArray[np.float32]]]:
-        """Estimates (channels, samples) by output, for segments of equal length."""
+        """Estimates (channels, samples) by output, for segments of equal length.
+
+        Outputs that are told the very same condition share one estimate.
+        """
         estimates: list[dict[str, NDArray[np.float32]]] = [{} for _ in segments]
         items: list[ChannelItem] = []
         sounding = [index for index, segment in enumerate(segments) if segment.audio.any()]
         for index, cues in zip(sounding, self._cues(segments, sounding), strict=True):
+            audio = segments[index].audio
+            made: dict[int, NDArray[np.float32]] = {}
             for name, cue in cues.items():
-                if cue.condition is not None:
-                    audio = segments[index].audio
-                    target = estimates[index][name] = np.zeros_like(audio)
+                if cue.condition is None:
+                    continue
+                if id(cue.condition) not in made:
+                    target = made[id(cue.condition)] = np.zeros_like(audio)
                     items += channel_items(audio, target, cue.condition, self.model.channels)
+                estimates[index][name] = made[id(cue.condition)]
         for start in range(0, len(items), self.batch_size):
             self._run_model(items[start : start + self.batch_size])
+        if self.consistent:
+            for segment, own in zip(segments, estimates, strict=True):
+                self._share_out(segment.audio, own)
         return estimates
+
+    def _share_out(
+        self, mixture: NDArray[np.float32], estimates: dict[str, NDArray[np.float32]]
+    ) -> None:
+        """Make the estimates of each folder consistent with the mixture, in place of what they were."""
+        folders: dict[str, list[str]] = {}
+        for name in estimates:
+            place = self.places.get(name, Place("", name))
+            folders.setdefault(place.folder, []).append(name)
+        for names in folders.values():
+            own = [estimates[name] for name in names]
+            shared = make_consistent(mixture, own, self.model.sample_rate)
+            estimates.update(zip(names, shared, strict=True))
 
     def _cues(self, segments: Sequence[Segment], indices: Sequence[int]) -> list[dict[str, Cue]]:
         if not indices:

@@ -23,7 +23,7 @@ def describe(separation: Separation) -> dict[str, Any]:
         "outputs": [
             {
                 "name": output.name,
-                "file": output.path.name,
+                "file": output.path.relative_to(separation.folder).as_posix(),
                 "classes": list(separation.classes.get(output.name, ())),
                 "probability": separation.probabilities.get(output.name),
                 "peak": output.peak,
@@ -73,7 +73,7 @@ def summarise(separation: Separation, folder: Path) -> str:
         heard = separation.probabilities.get(output.name)
         silent = ", silent" if output.peak == 0 else ""
         note = "" if heard is None else f" (heard with probability {heard:.2f}{silent})"
-        lines.append(f"  {output.path.name}{note}")
+        lines.append(f"  {output.path.relative_to(folder).as_posix()}{note}")
     if not separation.outputs:
         lines.append("  nothing was heard; lower --threshold, or name --classes")
     return "\n".join(lines)
