@@ -12,11 +12,14 @@ from uss_plugins.separation.model import UniversalSeparator
 
 
 def build_component(kind: str, component: Component, known: dict[str, Any]) -> Any:
-    """Build a component; `known` fills the composed parameters that its factory takes and nobody gave."""
+    """Build a component; `known` fills the composed parameters that its factory takes and nobody gave.
+
+    None is filled in too: it says that the neighbour has no such thing, and the component knows the remedy.
+    """
     plugins = load_plugins()
     declared = {parameter.name for parameter in plugins.parameters(kind, component.name)}
     fillable = declared.intersection(COMPOSED_PARAMETERS[kind])
-    filled = {name: known[name] for name in fillable if known.get(name) is not None}
+    filled = {name: known[name] for name in fillable if name in known}
     return plugins.build(kind, component.name, **{**filled, **component.parameters})
 
 
