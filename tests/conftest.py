@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from distributions import install
@@ -48,3 +48,32 @@ def run_cli() -> RunCli:
 def plugin_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with installed plug-ins of all fates: good, broken, undeclared, claiming one name."""
     return install(tmp_path_factory.mktemp("plugins") / "installed", *DISTRIBUTIONS)
+
+
+RELATIVE_ERRORS = pytest.StashKey[dict[str, float]]()
+
+
+@pytest.fixture(autouse=True)
+def _note_relative_errors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Note the largest relative error that a parity test measures."""
+    measure: Callable[..., float] | None = getattr(request.module, "relative_error", None)
+    if measure is None:
+        return
+    errors = request.config.stash.setdefault(RELATIVE_ERRORS, {})
+    case = request.node.nodeid.rpartition("/")[2].replace(".py::", ": ")
+
+    def noted(*arguments: Any) -> float:
+        error = float(measure(*arguments))
+        errors[case] = max(error, errors.get(case, 0.0))
+        return error
+
+    monkeypatch.setattr(request.module, "relative_error", noted)
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The measured relative errors, as the table of recipes/audioset/README.md has them."""
+    errors = config.stash.get(RELATIVE_ERRORS, {})
+    if errors:
+        terminalreporter.section("relative errors")
+    for case, error in errors.items():
+        terminalreporter.write_line(f"| {case} | {error:.1e} |")
