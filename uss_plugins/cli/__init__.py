@@ -35,9 +35,15 @@ VERBS: dict[str, Verb] = {
     "train-tagger": Verb("train_tagger:train_tagger", "Train a query net on weak labels."),
     "mine-anchors": Verb("mine_anchors:mine_anchors", "Find where in each clip its classes sound."),
     "train": Verb("train:train", "Train a separator from a recipe."),
+    "import": Verb(
+        "import_checkpoint:import_checkpoint", "Make a model of a released system's checkpoint."
+    ),
+    "fetch": Verb("fetch:fetch", "Download published weights."),
     "make-pairs": Verb("make_pairs:make_pairs", "Write evaluation mixtures as files."),
     "evaluate": Verb("evaluate:evaluate", "Measure how well a model separates."),
+    "compare": Verb("compare:compare", "Tabulate evaluated experiments side by side."),
     "separate": Verb("separate:separate", "Separate recordings with a trained model."),
+    "score": Verb("score:score", "Score an estimate against a reference that one has."),
 }
 
 

@@ -1,0 +1,1 @@
+"""Published weights: where they are, and how they get here when somebody asks for them."""
