@@ -23,6 +23,7 @@ from uss_plugins.recipe import Recipe, dump_recipe, load_recipe
 from uss_plugins.separation.model import UniversalSeparator
 
 RECIPE, WEIGHTS, CLASSES = "recipe.yaml", "weights.safetensors", "classes.csv"
+SEPARATOR = "separator.yaml"  # of a separator's own folder, see importing/separator_folder.py
 
 
 def save_model(model: UniversalSeparator, folder: Path, recipe: Recipe) -> None:
@@ -57,13 +58,23 @@ def load_query_net(folder: str | Path, device: str = "cpu") -> nn.Module:
 
 def read_head(folder: Path) -> tuple[Recipe, list[str], list[str]]:
     """The recipe, and the names and ids of the classes, of a model's or a tagger's folder."""
+    if (folder / SEPARATOR).is_file():
+        raise UserError(
+            f"{folder}: holds a separator without a query net, which separates nothing by itself; start the"
+            " training of a model from it"
+        )
     for name in (RECIPE, CLASSES, WEIGHTS):
         if not (folder / name).is_file():
             raise UserError(
                 f"{folder}: not a model folder ({name} is missing); give one that 'train' has finished"
             )
-    with (folder / CLASSES).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with (folder / CLASSES).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(
+            f"{folder / CLASSES}: not a CSV in UTF-8 ({error}); copy it again"
+        ) from None
     if not all(row.get("name") and row.get("id") for row in rows):
         raise UserError(f"{folder / CLASSES}: needs the columns index, id and name in every row")
     return (
