@@ -58,7 +58,7 @@ class CachedCorpus:
     def render(self, jobs: int = 1, progress: Callable[[int, int], None] | None = None) -> None:
         """Make the files that are missing, with `jobs` processes; `progress(done, total)` counts files."""
         total = -(-len(self) // CLIPS_PER_FILE)
-        missing = [part for part in range(total) if not self._paths(part)[1].exists()]
+        missing = [part for part in range(total) if not self._is_whole(part)]
         report = progress or (lambda done, total: None)
         with each_of(self._render_part, missing, jobs) as rendered:
             for done, _ in enumerate(rendered, start=total - len(missing) + 1):
@@ -82,10 +82,13 @@ class CachedCorpus:
     def _part(self, part: int) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
         if part not in self._open:
             samples, ends = self._paths(part)
-            if not ends.exists():
+            if not self._is_whole(part):
                 self._render_part(part)
             self._open[part] = (np.load(samples, mmap_mode="r"), np.load(ends))
         return self._open[part]
+
+    def _is_whole(self, part: int) -> bool:
+        return all(path.exists() for path in self._paths(part))
 
     def _paths(self, part: int) -> tuple[Path, Path]:
         return self.folder / f"{part:05d}.samples.npy", self.folder / f"{part:05d}.ends.npy"
