@@ -24,7 +24,9 @@ def describe(separation: Separation) -> dict[str, Any]:
             {
                 "name": output.name,
                 "file": output.path.relative_to(separation.folder).as_posix(),
-                "classes": list(separation.classes.get(output.name, ())),
+                "classes": list(separation.classes.get(output.name, ()))
+                if not output.residual
+                else [],
                 "probability": separation.probabilities.get(output.name),
                 "peak": output.peak,
                 "clipped_samples": output.clipped_samples,

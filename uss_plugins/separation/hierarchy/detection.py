@@ -71,7 +71,7 @@ def listen_to_recording(model: UniversalSeparator, path: Path, settings: Setting
         segments = read_segments(reader, model.sample_rate, segmenter, count)
         while batch := list(itertools.islice(segments, settings.batch_size)):
             tagged.append(_tag(model, batch))
-            fresh_samples += [one.audio.shape[1] - one.context_samples for one in batch]
+            fresh_samples += [one.fresh_samples for one in batch]
     probabilities = np.concatenate(tagged)
     steps = np.array(fresh_samples) - segmenter.overlap_samples
     starts = np.concatenate(([0], np.cumsum(steps[:-1]))) / model.sample_rate

@@ -51,7 +51,9 @@ def _axis(duration: float) -> str:
 
 def _lead(tree: Mapping[str, Any], separated: Sequence[Node]) -> str:
     levels = sorted({one["level"] for one in separated})
-    where = "" if not levels else f" of level {', '.join(map(str, levels))}"
+    where = (
+        f" of level{'s' if len(levels) > 1 else ''} {', '.join(map(str, levels))}" if levels else ""
+    )
     kind = {1: "mono", 2: "stereo"}.get(tree["channels"], f"{tree['channels']} channels")
     return (
         f"{_time(tree['duration_seconds'])}, {kind}, {tree['sample_rate'] / 1000:g} kHz:"

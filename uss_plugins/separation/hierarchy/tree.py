@@ -41,7 +41,7 @@ def describe_tree(
     model: UniversalSeparator, plan: Plan, separation: Separation, settings: Settings
 ) -> dict[str, Any]:
     """The tree in plain values."""
-    heard, files = plan.heard, {file.name: file for file in separation.outputs}
+    heard, files = plan.heard, {f.name: f for f in separation.outputs if not f.residual}
     return {
         "input": str(separation.path.resolve()),
         "sample_rate": separation.sample_rate,

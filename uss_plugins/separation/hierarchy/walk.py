@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,8 @@ def separate_hierarchy(
     """
     plan = plan_recording(model, path, selection, settings)
     conditions = NodeConditions(model, plan)
+    # Where nothing is heard there is no level for a residual.
+    settings = replace(settings, residual=settings.residual and bool(plan.outputs))
     separation = separate_recording(
         model, path, conditions, folder, settings, progress, places=plan.places
     )
