@@ -12,9 +12,13 @@ SIZES = [(1, 0), (7, 0), (8, 3), (8, 4), (100, 1), (100, 50)]
 
 
 def segments_of(
-    audio: NDArray[np.float32], segment: int, overlap: int, block_samples: int = 13
+    audio: NDArray[np.float32],
+    segment: int,
+    overlap: int,
+    block_samples: int = 13,
+    pad_last: bool = False,
 ) -> list[Segment]:
-    segmenter = Segmenter(segment, overlap)
+    segmenter = Segmenter(segment, overlap, pad_last)
     segments = []
     for start in range(0, audio.shape[1], block_samples):
         segments += segmenter.push(audio[:, start : start + block_samples])
@@ -34,6 +38,20 @@ def test_segments_join_to_the_original_bit_for_bit(sizes: tuple[int, int], sampl
     lengths = {segment.audio.shape[1] for segment in segments}
     assert lengths == {min(samples, sizes[0])}
     fresh = [segment.audio[:, segment.context_samples :] for segment in segments]
+    np.testing.assert_array_equal(join(fresh, sizes[1]), audio)
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("samples", [1, 2, 7, 8, 9, 99, 100, 101, 150, 151, 1000, 1237])
+def test_padded_segments_join_to_the_original_too(sizes: tuple[int, int], samples: int) -> None:
+    audio = np.random.default_rng(5).standard_normal((3, samples)).astype(np.float32)
+    segments = segments_of(audio, *sizes, pad_last=True)
+    for number, segment in enumerate(segments):
+        start = number * (sizes[0] - sizes[1])
+        expected = audio[:, start : start + sizes[0]]
+        padding = ((0, 0), (0, sizes[0] - expected.shape[1]))
+        np.testing.assert_array_equal(segment.audio, np.pad(expected, padding))
+    fresh = [segment.audio[:, segment.fresh] for segment in segments]
     np.testing.assert_array_equal(join(fresh, sizes[1]), audio)
 
 

@@ -27,7 +27,7 @@ from uss_plugins.separation.importing.names import UNREAD
 DATA = Path(__file__).parent / "data"
 CASE = json.loads((DATA / "expected.json").read_text())["checkpoint_soft"]
 SAMPLE_RATE, SEGMENT_SAMPLES = 32000, 64000
-RELEASED_MANNER = ("--segment-seconds", "2", "--overlap-seconds", "0")
+RELEASED_MANNER = ("--segment-seconds", "2", "--overlap-seconds", "0", "--pad-last")
 EXACT_FILES = ("--format", "wav", "--peak", "float", "--json")
 
 
@@ -63,16 +63,17 @@ def segments() -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Those segments as a file of 32-bit samples."""
+    """The recording as a file of 32-bit samples."""
     path = tmp_path_factory.mktemp("recording") / "mixture.wav"
-    soundfile.write(path, segments().reshape(-1).numpy(), SAMPLE_RATE, subtype="FLOAT")
+    audio = waveform("checkpoint_soft/audio", 1, CASE["samples"])[0].numpy()
+    soundfile.write(path, audio, SAMPLE_RATE, subtype="FLOAT")
     return path
 
 
 def separated(
     run_cli: RunCli, recording: Path, model_dir: Path, folder: Path, *query: str | Path
 ) -> torch.Tensor:
-    """The estimate (samples,) of the unpadded recording, by the command line."""
+    """The estimate (samples,), by the command line."""
     run = run_cli(
         *("separate", recording, "--model", model_dir, "--output-dir", folder),
         *RELEASED_MANNER,
@@ -83,7 +84,7 @@ def separated(
     (result,) = json.loads(run.stdout)["recordings"]
     (output,) = result["outputs"]
     audio, _ = soundfile.read(Path(result["folder"]) / output["file"], dtype="float32")
-    return torch.from_numpy(audio[: CASE["samples"]])
+    return torch.from_numpy(audio)
 
 
 def test_every_key_has_its_place(model_dir: Path) -> None:

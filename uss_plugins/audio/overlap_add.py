@@ -21,28 +21,42 @@ class Segment:
     audio: (channels, samples).
     context_samples: samples at its start that are there only for a model to see; an estimate is cut by
         them before it is joined.
+    padding_samples: zeros at its end, beyond the stream's, that an estimate is cut by, too.
     """
 
     audio: NDArray[np.float32]
     context_samples: int = 0
+    padding_samples: int = 0
+
+    @property
+    def fresh(self) -> slice:
+        """The samples of an estimate that are joined."""
+        return slice(self.context_samples, self.audio.shape[1] - self.padding_samples)
+
+    @property
+    def fresh_samples(self) -> int:
+        """How many they are."""
+        return int(self.audio.shape[1]) - self.padding_samples - self.context_samples
 
 
 class Segmenter:
     """Cuts a stream into segments of equal length.
 
     The last segment ends where the stream ends and reaches back as far as the others do, so that
-    a model never sees a mere scrap; only a stream shorter than one segment gives a shorter one.
+    a model never sees a mere scrap; only a stream shorter than one segment gives a shorter one. With
+    `pad_last` it begins where the others would and is filled with zeros, as in the released system.
 
     Args:
         segment_samples: length of a segment, at least 1.
         overlap_samples: what neighbours share: at least 0, at most half a segment.
     """
 
-    def __init__(self, segment_samples: int, overlap_samples: int) -> None:
+    def __init__(self, segment_samples: int, overlap_samples: int, pad_last: bool = False) -> None:
         if not 0 <= 2 * overlap_samples <= segment_samples or segment_samples < 1:
             raise ValueError(f"an overlap of {overlap_samples} in segments of {segment_samples}")
         self.segment_samples = segment_samples
         self.overlap_samples = overlap_samples
+        self.pad_last = pad_last
         self._buffer: NDArray[np.float32] | None = None
         self._next = 0  # where in the buffer the next segment starts
         self._count = 0
@@ -63,7 +77,11 @@ class Segmenter:
         if self._buffer is None:
             return
         rest_samples = self._buffer.shape[1] - self._next
-        if self._count == 0 and rest_samples:
+        if self.pad_last and rest_samples > (self.overlap_samples if self._count else 0):
+            padding_samples = self.segment_samples - rest_samples
+            rest = np.pad(self._buffer[:, self._next :], ((0, 0), (0, padding_samples)))
+            yield Segment(rest, padding_samples=padding_samples)
+        elif self._count == 0 and rest_samples:
             yield Segment(self._buffer)
         elif self._count and rest_samples > self.overlap_samples:
             audio = self._buffer[:, -self.segment_samples :]

@@ -90,6 +90,11 @@ CUDA_BATCH_SIZE = 8
     help="Neighbouring segments cross-fade over this.  [default: a tenth of a segment]",
 )
 @click.option(
+    "--pad-last",
+    is_flag=True,
+    help="Fill the last segment with zeros, as the released system does, not with what is before it.",
+)
+@click.option(
     "--batch-size",
     type=click.IntRange(min=1),
     help=f"Segments separated at once.  [default: 1, on cuda {CUDA_BATCH_SIZE}]",
@@ -140,6 +145,7 @@ def separate(
     as_json: bool,
     segment_seconds: float | None,
     overlap_seconds: float | None,
+    pad_last: bool,
     batch_size: int | None,
     threshold: float | None,
     condition: str,
@@ -181,6 +187,7 @@ def separate(
         segment_seconds=default_seconds if segment_seconds is None else segment_seconds,
         overlap_seconds=overlap_seconds,
         batch_size=batch_size or (1 if device == "cpu" else CUDA_BATCH_SIZE),
+        pad_last=pad_last,
         residual=residual or consistent,
         consistent=consistent,
         format=format_,  # type: ignore[arg-type]  # checked by click

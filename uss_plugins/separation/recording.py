@@ -35,6 +35,8 @@ class Settings:
     overlap_seconds: what neighbours share and cross-fade over: 0 cuts hard, half a segment is the most; None
         is a tenth of a segment.
     batch_size: how many segments are gathered, and how many a model separates at once.
+    pad_last: fill a last segment that is too short with zeros, as the released system does, not with what
+        comes before it.
     residual: write what is left, too.
     consistent: share the recording out among the outputs of a folder and their residual, see
         `uss_plugins.separation.consistency`.
@@ -44,6 +46,7 @@ class Settings:
     segment_seconds: float = 10.0
     overlap_seconds: float | None = None
     batch_size: int = 1
+    pad_last: bool = False
     residual: bool = False
     consistent: bool = False
     format: FormatChoice = "auto"
@@ -152,7 +155,7 @@ def make_segmenter(settings: Settings, sample_rate: int) -> Segmenter:
             f"an overlap of {overlap_seconds} s does not fit segments of {segment_seconds} s;"
             " give at most half of one, and not less than 0"
         )
-    return Segmenter(segment_samples, overlap_samples)
+    return Segmenter(segment_samples, overlap_samples, settings.pad_last)
 
 
 class _Job:
@@ -184,9 +187,8 @@ class _Job:
         )
         while batch := list(itertools.islice(segments, self.batch_size)):
             for segment, estimates in zip(batch, self._separate(batch), strict=True):
-                fresh_samples = segment.audio.shape[1] - segment.context_samples
-                fresh = {name: e[:, segment.context_samples :] for name, e in estimates.items()}
-                self.outputs.push(fresh, fresh_samples)
+                fresh = {name: e[:, segment.fresh] for name, e in estimates.items()}
+                self.outputs.push(fresh, segment.fresh_samples)
         self.outputs.finish(self.samples)
 
     def _take_original(self, block: NDArray[Any]) -> None:
