@@ -41,10 +41,11 @@ class Component(BaseModel):
 
 
 class NetSection(Component):
-    """A query net, with fresh weights or with given ones."""
+    """A query net or a separator, with fresh weights or with given ones."""
 
     weights: Path | None = None
-    """A tagger's folder, as stage 1 or `uss-plugins import` leaves it, whose weights the net takes."""
+    """A tagger's folder, as stage 1 or `uss-plugins import` leaves it, whose weights the net takes. For a
+    separator, a separator's folder, such as `import` makes of AudioSep's; training starts from its weights."""
 
 
 class CorpusSection(Component):
@@ -147,7 +148,7 @@ class Recipe(Section):
     detector: NetSection | None = None
     """The net that mines the anchors, if it is not the query net."""
     embedding: Component
-    separator: Component
+    separator: NetSection
     tagger: TaggerSection | None = None
     """None where the net that mines the anchors has its weights already."""
     anchors: AnchorSection = AnchorSection()

@@ -60,8 +60,8 @@ def read_head(folder: Path) -> tuple[Recipe, list[str], list[str]]:
     """The recipe, and the names and ids of the classes, of a model's or a tagger's folder."""
     if (folder / SEPARATOR).is_file():
         raise UserError(
-            f"{folder}: holds a separator without a query net, which separates nothing by itself; start the"
-            " training of a model from it"
+            f"{folder}: holds a separator without a query net, which separates nothing by itself; train"
+            " a model from it, by separator.weights in a recipe"
         )
     for name in (RECIPE, CLASSES, WEIGHTS):
         if not (folder / name).is_file():

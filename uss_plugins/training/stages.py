@@ -247,6 +247,8 @@ def train_separator(experiment: Experiment) -> dict[str, Any]:
     torch.manual_seed(recipe.seed)
     model = build_model(recipe, train.class_names, train.class_ids)
     load_weights(model.query_net, (recipe.query_net.weights or experiment.tagger_folder) / WEIGHTS)
+    if recipe.separator.weights is not None:
+        load_weights(model.separator, recipe.separator.weights / WEIGHTS)
     channels_last(model)
     system = SeparationSystem(model, loss, section, recipe.mixing, recipe.seed)
     result = fit(

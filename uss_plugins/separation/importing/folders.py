@@ -146,7 +146,7 @@ def import_separator(
     """A separator alone; modules beside it in the file are of no use without the system they belong to."""
     assert contents.separator is not None
     known = {"sample_rate": SAMPLE_RATE, "condition_size": contents.separator["condition_size"]}
-    component = Component.model_validate({**known, **recipe.separator.model_dump()})
+    component = Component(name=recipe.separator.name, **{**known, **recipe.separator.parameters})
     separator = build_component("separator", component, {})
     fill_separator(accounts, separator)
     for key in accounts.left():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from uss_plugins.compose import settle_sample_rate
-from uss_plugins.recipe import Component, Recipe, parse_recipe
+from uss_plugins.recipe import NetSection, Recipe, parse_recipe
 from uss_plugins.separation.importing.recognise import Contents
 
 SAMPLE_RATE = 32000
@@ -41,5 +41,5 @@ def recipe_of(contents: Contents) -> Recipe:
 
 def with_query_net(recipe: Recipe, name: str) -> Recipe:
     """The recipe with another query net, at the same rate."""
-    query_net = Component(name=name)
+    query_net = NetSection(name=name)
     return settle_sample_rate(recipe.model_copy(update={"query_net": query_net}), SAMPLE_RATE)

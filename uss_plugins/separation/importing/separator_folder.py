@@ -4,8 +4,8 @@ separator.yaml       the component: its name and parameters
 weights.safetensors  all its parameters and buffers
 imported.json        where it comes from
 
-It separates nothing by itself, since nothing makes its conditions. It is where a training can start: give it
-a query net and a strategy of its condition size.
+It separates nothing by itself, since nothing makes its conditions. It is where a training can start:
+a recipe names it as `separator.weights`, beside a query net and a strategy of its condition size.
 """
 
 from __future__ import annotations
