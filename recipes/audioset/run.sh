@@ -3,19 +3,20 @@
 #
 #   recipes/audioset/run.sh --audioset DIR [--weights DIR | --fetch] [--recipes "balanced_soft full_soft ..."]
 #                           [--stage N] [--stop-stage N] [--exp-dir DIR] [--jobs N] [--device cpu|cuda]
-#                           [-- OPTIONS]
+#                           [--indexes DIR [--root DIR]] [-- OPTIONS]
 #
 # Stages: 1 pack, 2 index, 3 import weights, 4 mine anchors, 5 train, 6 make evaluation pairs, 7 evaluate,
 # 8 the table. Every stage is verbs of uss-plugins, does nothing that is done already, and goes on where it was
 # interrupted. --recipes names files of this folder. --weights is a folder with the two published PANNs files;
-# --fetch downloads them. OPTIONS go to every verb that reads a recipe and trains, such as: -- --devices 8
+# --fetch downloads them. --indexes is a folder with {balanced_train,full_train,eval}.h5 of clips that are packed
+# already, to begin with at stage 3; --root is what relative paths in them start from. OPTIONS go to every verb that reads a recipe and trains, such as: -- --devices 8
 #
 # DIR holds metadata/{balanced_train,eval}_segments.csv and audios/{balanced_train,eval}_segments/Y<YTID>.wav;
 # for full_* recipes also metadata/unbalanced_train_segments/unbalanced_train_segments_partNN.csv and
 # audios/unbalanced_train_segments/unbalanced_train_segments_partNN/.
 set -euo pipefail
 stage=1 stop_stage=8 exp_dir=exp/audioset recipes=balanced_soft
-audioset=audioset weights="" fetch="" jobs=$(nproc) device=()
+audioset=audioset weights="" fetch="" jobs=$(nproc) device=() indexes="" root=""
 while (($#)); do
   case $1 in
     --stage) stage=$2; shift 2 ;;
@@ -24,6 +25,8 @@ while (($#)); do
     --audioset) audioset=$2; shift 2 ;;
     --weights) weights=$2; shift 2 ;;
     --fetch) fetch=yes; shift ;;
+    --indexes) indexes=$2; shift 2 ;;
+    --root) root=$2; shift 2 ;;
     --recipes) recipes=$2; shift 2 ;;
     --jobs) jobs=$2; shift 2 ;;
     --device) device=(--device "$2"); shift 2 ;;
@@ -32,6 +35,7 @@ while (($#)); do
   esac
 done
 here=$(dirname "$0")
+indexes=${indexes:-$exp_dir/indexes}
 verbs=$here/../../.venv/bin/uss-plugins
 [[ -x $verbs ]] || verbs=uss-plugins
 
@@ -40,8 +44,11 @@ runs() { ((stage <= $1 && $1 <= stop_stage)); }
 data_of() { if [[ $1 == full* ]]; then echo full; else echo balanced; fi; }
 # Options that put this experiment's paths into a recipe.
 paths() {
-  [[ $1 == *_csv ]] || printf '%s\n' --set "corpus.indexes.train=$exp_dir/indexes/$(data_of "$1")_train.h5" \
-    --set "corpus.indexes.test=$exp_dir/indexes/eval.h5"
+  if [[ $1 != *_csv ]]; then
+    printf '%s\n' --set "corpus.indexes.train=$indexes/$(data_of "$1")_train.h5" \
+      --set "corpus.indexes.test=$indexes/eval.h5"
+    [[ -z $root ]] || printf '%s\n' --set "corpus.root=$root"
+  fi
   printf '%s\n' --set "query_net.weights=$exp_dir/weights/cnn14" \
     --set "detector.weights=$exp_dir/weights/cnn14_decision_level_max"
 }

@@ -125,7 +125,7 @@ def test_running_it_again_changes_no_file(finished, folders) -> None:
         "tiny/model/weights.safetensors",
     ):
         before[experiment / name] = (experiment / name).stat().st_mtime_ns
-    again = run_recipe(folders, "--stop-stage", "6")
+    again = run_recipe(folders, "--stop-stage", "6", "--indexes", str(experiment / "indexes"))
     assert again.returncode == 0, again.stderr
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
