@@ -125,7 +125,7 @@ def import_system(
 def import_query_net(
     accounts: Accounts, recipe: Recipe, prefix: str, folder: Path
 ) -> dict[str, str]:
-    """A query net into a folder such as training's first stage leaves, so that it can stand in for it."""
+    """A query net into a folder such as stage 1 of training leaves, for a recipe's `query_net.weights`."""
     names, ids = audioset_classes()
     query_net = cast(nn.Module, build_query_net(recipe, names))
     fill_query_net(accounts, query_net, prefix)
@@ -133,9 +133,6 @@ def import_query_net(
         accounts.settle()
     write_text(folder / RECIPE, dump_recipe(recipe))
     write_classes(folder / CLASSES, tuple(names), tuple(ids))
-    # Nothing was trained or measured here; the stages after it read these figures.
-    figures = {"test_map": float("nan"), "steps": 0, "seconds": 0.0, "versions": versions()}
-    write_text(folder / "tagger.json", json.dumps(figures, indent=1))
     save_weights(query_net, folder / WEIGHTS)
     return {"query net": recipe.query_net.name}
 
