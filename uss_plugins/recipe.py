@@ -45,7 +45,7 @@ class NetSection(Component):
 
     weights: Path | None = None
     """A tagger's folder, as stage 1 or `uss-plugins import` leaves it, whose weights the net takes. For a
-    separator, a separator's folder, such as `import` makes of AudioSep's; training starts from its weights."""
+    separator, a separator's folder, as `import` makes of AudioSep's; training starts from its weights."""
 
 
 class CorpusSection(Component):
@@ -57,7 +57,8 @@ class CorpusSection(Component):
 
     def split_parameters(self, split: str) -> dict[str, Any]:
         """The factory's parameters for one split."""
-        return {**self.parameters, **dict(self.splits).get(split, {}), "split": split}  # type: ignore[call-overload]
+        differing = {str(name): parameters for name, parameters in self.splits.items()}
+        return {**self.parameters, **differing.get(split, {}), "split": split}
 
 
 class OptimiserSection(Section):
@@ -110,6 +111,9 @@ class AnchorSection(Section):
     segment_seconds: Annotated[float, Field(gt=0)] = 2.0
     method: Literal["largest_area", "random"] = "largest_area"
     batch_size: Positive = 32
+    exclusive: Probability | None = None
+    """Train only on anchors in which the tagger hears no other class with more than this probability; None
+    takes all. A class that would lose all its anchors keeps them."""
 
 
 class MixingSection(Section):

@@ -92,3 +92,22 @@ def test_a_broken_table_is_refused(tmp_path: Path, content: bytes | str | None) 
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"is no anchor table .* mine the anchors again"):
         AnchorTable.load(path)
+
+
+def test_exclusive_anchors_hold_no_other_class_but_no_class_is_lost() -> None:
+    table = AnchorTable(
+        clip=np.arange(4),
+        class_index=np.array([0, 0, 1, 2]),
+        start_samples=np.arange(4) * 10,
+        probabilities=np.array(
+            [[0.9, 0.1, 0.2], [0.9, 0.6, 0.0], [0.7, 0.9, 0.0], [0.2, 0.3, 0.1]], np.float16
+        ),
+        sample_rate=8000,
+        segment_samples=100,
+    )
+    # Row 1 holds class 1 too; row 2 holds class 0 too, but is all that class 1 has.
+    kept = table.exclusive(0.5)
+    assert kept.clip.tolist() == [0, 2, 3]
+    assert kept.class_index.tolist() == [0, 1, 2]
+    assert kept.start_samples.tolist() == [0, 20, 30]
+    np.testing.assert_array_equal(kept.probabilities, table.probabilities[[0, 2, 3]])

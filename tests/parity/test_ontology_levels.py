@@ -1,4 +1,4 @@
-"""The levels of AudioSet's ontology as the released system has them: every node below its first parent only."""
+"""AudioSet's levels as the released system has them: every node below its first parent only."""
 
 from __future__ import annotations
 

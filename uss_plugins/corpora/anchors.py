@@ -8,7 +8,7 @@ frame probabilities (sound event detection in arXiv 2305.07447), or a random one
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,25 @@ class AnchorTable:
     def segment_seconds(self) -> float:
         """Length of every anchor segment."""
         return self.segment_samples / self.sample_rate
+
+    def exclusive(self, threshold: float) -> AnchorTable:
+        """The anchors in which the tagger hears no class but their own with more than `threshold`.
+
+        A class that would lose all its anchors keeps them.
+        """
+        if not self.probabilities.shape[1]:
+            return self
+        others = self.probabilities.astype(np.float32)
+        others[np.arange(len(self)), self.class_index] = 0
+        alone = (others <= threshold).all(axis=1)
+        alone |= ~np.isin(self.class_index, self.class_index[alone])
+        return replace(
+            self,
+            clip=self.clip[alone],
+            class_index=self.class_index[alone],
+            start_samples=self.start_samples[alone],
+            probabilities=self.probabilities[alone],
+        )
 
     def save(self, path: Path) -> None:
         """Write the table as NPZ, whole or not at all."""

@@ -1,8 +1,9 @@
 """The AudioSet ontology as a graph: 632 nodes, seven roots, and 38 nodes with more than one parent.
 
-An ambulance siren is both a vehicle's sound and an alarm, so it is found below both. The released system of the
-paper makes a tree of it, in which every node is below the first of its parents only; `first_parent=True`
-gives that tree and its levels. For the source and the licences of the facts see `uss_plugins.labels.audioset`.
+An ambulance siren is both a vehicle's sound and an alarm, so it is found below both. The released system of
+the paper makes a tree of it, in which every node is below the first of its parents only;
+`first_parent=True` gives that tree and its levels. For the source and the licences of the facts see
+`uss_plugins.labels.audioset`.
 """
 
 from __future__ import annotations

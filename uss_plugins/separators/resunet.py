@@ -117,6 +117,8 @@ class ResUNet(nn.Module):
         blocks_per_stage: residual blocks in each stage.
         window_size: samples of the STFT's window; half of it must be a multiple of 2 ** stages.
         hop_size: samples between STFT frames.
+        input_power: exponent of the magnitude that the net sees; 1 is the paper's, less compresses it, so
+            that quiet sounds count for more. The maps are applied to the plain spectrum all the same.
 
     Raises:
         UserError: sizes that do not fit each other.
@@ -132,9 +134,11 @@ class ResUNet(nn.Module):
         blocks_per_stage: int = 1,
         window_size: int = 2048,
         hop_size: int = 320,
+        input_power: float = 1.0,
     ) -> None:
         super().__init__()
-        check_sizes(stage_channels, blocks_per_stage, window_size, hop_size)
+        check_sizes(stage_channels, blocks_per_stage, window_size, hop_size, input_power)
+        self.input_power = input_power
         self.sample_rate = sample_rate
         self.channels = channels
         self.condition_size = condition_size
@@ -172,7 +176,8 @@ class ResUNet(nn.Module):
         """(B, C, T, F + 1) magnitude to the three maps of `apply_maps`: (B, C, 3, T, F + 1)."""
         frames = magnitude.shape[2]
         # The norm is over bins, so they take the place of channels for it.
-        x = self.input_norm(magnitude.clamp(min=1e-5).transpose(1, 3)).transpose(1, 3)
+        seen = magnitude.clamp(min=1e-5) ** self.input_power
+        x = self.input_norm(seen.transpose(1, 3)).transpose(1, 3)
         x = F.pad(x, (0, -1, 0, -frames % self.frames_multiple))
         x = self.input_conv(x.contiguous(memory_format=torch.channels_last))
         x = self.bottleneck_and_skips(x, condition)
@@ -212,7 +217,11 @@ def initialise(module: nn.Module) -> None:
 
 
 def check_sizes(
-    stage_channels: Sequence[int], blocks_per_stage: int, window_size: int, hop_size: int
+    stage_channels: Sequence[int],
+    blocks_per_stage: int,
+    window_size: int,
+    hop_size: int,
+    input_power: float,
 ) -> None:
     """Refuse sizes that cannot be built or cannot be inverted, in one line."""
     multiple = 2 ** len(stage_channels)
@@ -226,6 +235,8 @@ def check_sizes(
             f"resunet: half of window_size={window_size} must be a multiple of {multiple}"
             f" (2 ** {len(stage_channels)} stages); use fewer stages or a window such as {8 * multiple}"
         )
+    if input_power <= 0:
+        raise UserError(f"resunet: input_power={input_power} must be positive; 1 is the paper's")
     if not 1 <= hop_size <= window_size // 2:
         raise UserError(f"resunet: hop_size={hop_size} must be in 1 to {window_size // 2}")
 
@@ -239,6 +250,7 @@ def resunet30(
     blocks_per_stage: int = 1,
     window_size: int = 2048,
     hop_size: int = 320,
+    input_power: float = 1.0,
 ) -> ResUNet:
     """ResUNet30, the separator of the paper: 21.4 M parameters and FiLM."""
     return ResUNet(
@@ -249,6 +261,7 @@ def resunet30(
         blocks_per_stage=blocks_per_stage,
         window_size=window_size,
         hop_size=hop_size,
+        input_power=input_power,
     )
 
 
@@ -261,6 +274,7 @@ def resunet60(
     blocks_per_stage: int = 2,
     window_size: int = 2048,
     hop_size: int = 320,
+    input_power: float = 1.0,
 ) -> ResUNet:
     """ResUNet60: two residual blocks per stage, otherwise ResUNet30."""
     return ResUNet(
@@ -271,6 +285,7 @@ def resunet60(
         blocks_per_stage=blocks_per_stage,
         window_size=window_size,
         hop_size=hop_size,
+        input_power=input_power,
     )
 
 
@@ -281,8 +296,9 @@ def resunet_small(
     channels: int = 1,
     stage_channels: Sequence[int] = (16, 32, 64, 96, 128),
     blocks_per_stage: int = 1,
-    window_size: int = 1024,
+    window_size: int = 512,
     hop_size: int = 256,
+    input_power: float = 0.3,
 ) -> ResUNet:
     """A ResUNet that two processor cores train in minutes: 16 kHz, five stages, half the channels."""
     return ResUNet(
@@ -293,4 +309,5 @@ def resunet_small(
         blocks_per_stage=blocks_per_stage,
         window_size=window_size,
         hop_size=hop_size,
+        input_power=input_power,
     )

@@ -240,10 +240,7 @@ def train_separator(experiment: Experiment) -> dict[str, Any]:
     mine(experiment)
     train, valid = experiment.corpus("train"), experiment.corpus("valid")
     check_nets(recipe, train.class_names)
-    anchors = {
-        split: AnchorTable.load(experiment.shared / "anchors" / f"{split}.npz")
-        for split in ("train", "valid")
-    }
+    anchors = {split: training_anchors(experiment, split) for split in ("train", "valid")}
     torch.manual_seed(recipe.seed)
     model = build_model(recipe, train.class_names, train.class_ids)
     load_weights(model.query_net, (recipe.query_net.weights or experiment.tagger_folder) / WEIGHTS)
@@ -286,6 +283,13 @@ def train_separator(experiment: Experiment) -> dict[str, Any]:
     write_text(experiment.folder / "training.json", json.dumps(figures, indent=1))
     save_model(model, experiment.folder / "model", recipe)
     return figures
+
+
+def training_anchors(experiment: Experiment, split: str) -> AnchorTable:
+    """The mined anchors of a split that the recipe trains on."""
+    table = AnchorTable.load(experiment.shared / "anchors" / f"{split}.npz")
+    threshold = experiment.recipe.anchors.exclusive
+    return table if threshold is None else table.exclusive(threshold)
 
 
 def bank_of(
