@@ -74,11 +74,13 @@ def test_all_bad_lines_are_in_one_report(tmp_path: Path) -> None:
         + '-id00000004, 20.000, 10.000, "/m/09x0r"\n'
         + '-id00000005, 0.000, 10.000, ""\n'
         + '-id00000006, 0.000, 10.000, "/m/09x0r"\n'
+        + '-\N{LATIN SMALL LETTER E WITH ACUTE}d00000007, 0.000, 10.000, "/m/09x0r"\n',
+        encoding="utf-8",
     )
     with pytest.raises(UserError) as raised:
         read_segments(path)
     lines = str(raised.value).splitlines()
-    assert "6 lines cannot be used" in lines[0]
+    assert "7 lines cannot be used" in lines[0]
     assert "line 4: unknown class '/m/nonsense'" in lines[1]
     assert "line 5: unknown class '/m/09x0q', did you mean" in lines[2]
     assert "line 6: 5 fields" in lines[3]

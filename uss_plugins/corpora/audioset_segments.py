@@ -110,6 +110,8 @@ def _problem(row: Sequence[str], index_of: dict[str, int]) -> str | None:
     """What is wrong with a line, if anything."""
     if len(row) != 4:
         return f'{len(row)} fields; write YTID, start, end, "id,id" with quotes around the ids'
+    if not row[0] or not row[0].isascii():  # HDF5 holds names as bytes
+        return f"id {row[0]!r}; give YouTube's, which is ASCII"
     try:
         start, end = float(row[1]), float(row[2])
     except ValueError:
