@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from registry.contracts import ClipUnreadableError
 from registry.errors import UserError
 from uss_plugins.corpora.audioset_segments import report
+from uss_plugins.corpora.hdf5_files import open_hdf5, wrong_datasets
 from uss_plugins.corpora.splits import find_split
 from uss_plugins.labels.audioset import classes
 
@@ -134,44 +135,9 @@ class AudioSetHdf5Corpus:
         self.labels = read_labels(self._index, self._rows)
 
 
-def open_hdf5(path: Path) -> h5py.File:
-    """An HDF5 file to be read.
-
-    Raises:
-        UserError: it is not there, or no whole HDF5 file.
-    """
-    try:
-        return h5py.File(path)
-    except OSError as error:
-        reason = "no such file" if not path.exists() else "not a whole HDF5 file"
-        raise UserError(f"{path}: {reason}; check the path, or pack it again") from error
-
-
-def wrong_datasets(
-    file: h5py.File, wanted: Mapping[str, tuple[str, tuple[int | None, ...]]]
-) -> list[str]:
-    """How a file's datasets differ from those wanted, name -> (kinds of dtype, shape); None is any size."""
-    problems = []
-    for name, (kinds, shape) in wanted.items():
-        dataset = file.get(name)
-        if not isinstance(dataset, h5py.Dataset):
-            problems.append(f"has no dataset '{name}'")
-            continue
-        fits = len(dataset.shape) == len(shape) and all(
-            want in (None, size) for want, size in zip(shape, dataset.shape, strict=True)
-        )
-        if not fits or dataset.dtype.kind not in kinds:
-            sizes = ", ".join("clips" if size is None else str(size) for size in shape)
-            problems.append(f"'{name}' is {dataset.dtype} {dataset.shape}, not of shape ({sizes})")
-    lengths = {file[name].shape[0] for name in wanted} if not problems else set()
-    if len(lengths) > 1:
-        problems.append(f"its datasets differ in length: {sorted(lengths)}")
-    return problems
-
-
 def check_index(index: h5py.File, path: Path, class_count: int) -> None:
     """Refuse a file that is no index."""
-    wanted: dict[str, tuple[str, tuple[int | None, ...]]] = {
+    wanted: dict[str, tuple[Sequence[str], tuple[int | None, ...]]] = {
         "audio_name": ("S", (None,)),
         "target": ("b", (None, class_count)),
         "hdf5_path": ("S", (None,)),
@@ -209,8 +175,8 @@ def check_parts(
         own = places[part_of == number]
         try:
             with open_hdf5(path) as part:
-                wrong = wrong_datasets(part, {"waveform": ("i", (None, None))})
-                rates.append(int(part.attrs.get("sample_rate", 0)))
+                wrong = wrong_datasets(part, {"waveform": (("int16",), (None, None))})
+                rates.append(read_rate(part))
                 if rates[-1] <= 0:
                     wrong.append("has no attribute 'sample_rate'")
                 count = 0 if wrong else len(part["waveform"])
@@ -223,6 +189,14 @@ def check_parts(
     if problems:
         raise UserError(report(f"{index}: its parts cannot be used", problems))
     return tuple(rates)
+
+
+def read_rate(part: h5py.File) -> int:
+    """The sample rate (Hz) of a part, 0 if it has none."""
+    try:
+        return int(part.attrs.get("sample_rate", 0))
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError):
+        return 0
 
 
 def read_labels(path: Path, rows: slice | NDArray[np.int64]) -> NDArray[np.bool_]:

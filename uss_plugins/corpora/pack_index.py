@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 
 from registry.errors import UserError
-from uss_plugins.corpora.audioset_hdf5 import BLOCK_CLIPS, open_hdf5, wrong_datasets
+from uss_plugins.corpora.audioset_hdf5 import BLOCK_CLIPS
 from uss_plugins.corpora.audioset_segments import report
+from uss_plugins.corpora.hdf5_files import open_hdf5, wrong_datasets
 from uss_plugins.files import written_aside
 from uss_plugins.labels.audioset import classes
 
@@ -54,7 +55,7 @@ def check_packed(parts: Sequence[Path]) -> None:
                     part,
                     {
                         "audio_name": ("S", (None,)),
-                        "waveform": ("i", (None, None)),
+                        "waveform": (("int16",), (None, None)),
                         "target": ("b", (None, len(classes()))),
                     },
                 )

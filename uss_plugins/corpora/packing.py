@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 
 from registry.contracts import ClipUnreadableError
 from registry.errors import UserError
-from uss_plugins.corpora.audioset_hdf5 import FULL_SCALE, open_hdf5
+from uss_plugins.corpora.audioset_hdf5 import FULL_SCALE
 from uss_plugins.corpora.audioset_segments import SegmentList, read_segments
 from uss_plugins.corpora.clip_audio import read_clip
+from uss_plugins.corpora.hdf5_files import open_hdf5
 from uss_plugins.files import written_aside
 
 CLIPS_PER_JOB = 16
@@ -106,7 +107,9 @@ def pack(
 
 def check_layout(file: h5py.File, layout: dict[str, Any], path: Path) -> None:
     """Refuse to take up a file that was packed from another list, at another rate or length."""
-    differing = [name for name, value in layout.items() if file.attrs.get(name) != value]
+    differing = [
+        name for name, value in layout.items() if not np.array_equal(file.attrs.get(name), value)
+    ]
     if differing:
         raise UserError(
             f"{path}: was packed otherwise ({', '.join(differing)} differ); remove it, or choose another"

@@ -13,6 +13,8 @@ from uss_plugins.query_nets.frontend import LogMel
 from uss_plugins.separation.importing.accounts import Accounts
 from uss_plugins.separators.stft import STFT
 
+LARGEST_BOX = 1 << 16
+"""Frames: the longest box filter that is looked at. A hostile file may claim any, and take no room for it."""
 TOLERANCE = 1e-5
 """Largest difference, relative to the kernel's largest value; released kernels are within 1e-6."""
 
@@ -37,7 +39,7 @@ def drop_front_end_kernels(accounts: Accounts, prefix: str, log_mel: LogMel) -> 
 def drop_smoothing(accounts: Accounts, prefix: str) -> None:
     """Leave out the box filter of anchor mining, whose length follows from the segment's."""
     for key in accounts.left(prefix):
-        size = accounts.value(key).shape[-1:].numel()
+        size = min(max(accounts.value(key).shape[-1:].numel(), 1), LARGEST_BOX)
         _drop(
             accounts,
             "",

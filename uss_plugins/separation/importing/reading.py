@@ -18,6 +18,11 @@ from registry.errors import UserError
 
 STATE_KEYS = ("state_dict", "model")
 """Where Lightning and PANNs keep the weights in a checkpoint."""
+NUMBERS = {
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+}
+"""Types that weights and counts come in; with others not even finiteness can be told."""
 
 
 @dataclass(frozen=True)
@@ -96,4 +101,5 @@ def _check_weights(path: Path, state: Mapping[Any, Any]) -> None:
 
 
 def _is_dense(value: Tensor) -> bool:
-    return value.layout is torch.strided and not value.is_quantized and not value.is_complex()
+    # A tensor on the device "meta" has a shape and no values.
+    return value.layout is torch.strided and value.dtype in NUMBERS and value.device.type == "cpu"
