@@ -8,12 +8,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from evaluation.fakes import SECONDS, BandModel, FakeCorpus
+from evaluation.fakes import SECONDS, BandModel, FakeCorpus, bins_of
 from rich.console import Console
 
+from registry.contracts import QueryOutput
 from registry.errors import UserError
 from uss_plugins.evaluation.protocol import evaluation_pairs, mix_pair
-from uss_plugins.evaluation.results import Results
+from uss_plugins.evaluation.report import render_report
+from uss_plugins.evaluation.results import Results, results_table
 from uss_plugins.evaluation.run import evaluate
 from uss_plugins.evaluation.section import EvaluationSection
 from uss_plugins.evaluation.segments import Segment
@@ -48,6 +50,38 @@ def test_scaled_targets_score_as_on_paper_for_both_queries() -> None:
     assert results.bank["sdr"].value == pytest.approx(20, abs=0.01)
     assert results.oracle["sdr_improvement"].value == pytest.approx(40, abs=0.05)
     assert all(row.bank.sdr == pytest.approx(20, abs=0.01) for row in results.classes)
+
+
+class ListeningModel(BandModel):
+    """Hears each class that sounds with a probability of 0.5."""
+
+    def listen(self, audio: torch.Tensor) -> QueryOutput:
+        levels = torch.fft.rfft(audio).abs()
+        heard = [levels[:, list(bins_of(k))].sum(1) for k in range(len(self.class_names))]
+        return QueryOutput(clip_probabilities=0.5 * (torch.stack(heard, 1) > 1e-2).float())
+
+    def condition_from_mask(self, query: QueryOutput, mask: torch.Tensor) -> torch.Tensor:
+        assert ((query.clip_probabilities > 0).sum(1) == 2).all(), "it does not hear the mixture"
+        return query.clip_probabilities * mask
+
+
+def test_a_query_heard_in_the_mixture_is_scored_when_asked_for() -> None:
+    corpus, section = FakeCorpus(), SECTION.model_copy(update={"mixture_query": True})
+    pairs = evaluation_pairs(corpus, section)
+    results = evaluate(ListeningModel(wanted=0.9), corpus, pairs, section)
+    expected = 20 * math.log10(2)
+    for score in results.pairs:
+        assert score.mixture.sdr_improvement == pytest.approx(expected, abs=1e-3)
+        assert score.bank.sdr_improvement == pytest.approx(20, abs=0.01)
+    assert results.mixture["sdr"].value == pytest.approx(expected, abs=1e-3)
+    assert all(row.mixture.sdr == pytest.approx(expected, abs=1e-3) for row in results.classes)
+    table = Console(file=io.StringIO(), width=120)
+    table.print(results_table(results))
+    assert "mixture" in table.file.getvalue()
+    assert "query from the mixture" in render_report(results)
+    without = evaluate(ListeningModel(), corpus, pairs, SECTION)
+    assert (without.mixture, without.pairs[0].mixture) == (None, None)
+    assert "SDRi, query from the mixture" not in render_report(without)
 
 
 def test_half_the_interferer_left_in_is_six_decibels() -> None:

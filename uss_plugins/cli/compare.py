@@ -14,6 +14,7 @@ COLUMNS = {
     "name": "experiment",
     "sdri_bank": "SDRi by bank (dB)",
     "sdri_oracle": "SDRi by oracle (dB)",
+    "sdri_mixture": "SDRi by mixture (dB)",
     "parameters": "parameters",
     "training_seconds": "training (s)",
 }
@@ -25,7 +26,8 @@ COLUMNS = {
 def compare(experiments: tuple[Path, ...], as_json: bool) -> None:
     """Tabulate EXPERIMENTS, folders that `train` and `evaluate` have finished.
 
-    SDRi is the mean over classes of the median within a class, with its 95 % bootstrap interval. Training
+    SDRi is the mean over classes of the median within a class, with its 95 % bootstrap interval, for queries
+    from the bank, from the clean target (oracle) and, where it was evaluated, from the mixture. Training
     seconds are the separator's; the tagger's, which experiments can share, are named below the table.
     """
     rows = [read_row(experiment) for experiment in experiments]
@@ -49,6 +51,7 @@ def read_row(experiment: Path) -> dict[str, Any]:
         "name": experiment.name,
         "sdri_bank": str(results.bank["sdr_improvement"]),
         "sdri_oracle": str(results.oracle["sdr_improvement"]),
+        "sdri_mixture": str(results.mixture["sdr_improvement"]) if results.mixture else None,
         "parameters": figures["parameters"],
         "training_seconds": figures["seconds"],
         "tagger_seconds": figures["tagger_seconds"],
@@ -56,13 +59,14 @@ def read_row(experiment: Path) -> dict[str, Any]:
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """The rows as a Markdown table with aligned columns."""
-    cells = [list(COLUMNS.values())]
+    """The rows as a Markdown table with aligned columns, without those that no row has a figure for."""
+    keys = [key for key in COLUMNS if any(row[key] is not None for row in rows)]
+    cells = [[COLUMNS[key] for key in keys]]
     cells += [
-        [f"{row[key]:,}" if key == "parameters" else str(row[key]) for key in COLUMNS]
+        [f"{row[key]:,}" if key == "parameters" else str(row[key] or "-") for key in keys]
         for row in rows
     ]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(COLUMNS))]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(keys))]
     lines = [
         "| " + " | ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) + " |"
         for row in cells

@@ -88,6 +88,19 @@ def separate_by_oracle(model: UniversalSeparator, batch: Batch) -> Tensor:
     return _separate(model, batch.mixtures, condition)
 
 
+def separate_by_mixture(model: UniversalSeparator, batch: Batch) -> Tensor:
+    """Estimates (batch, samples) when the query net listens to the mixtures, as it must at separation.
+
+    Of what it hears the target's class is kept (paper, section III-F). For a strategy whose condition is not
+    made of classes that is the bank's condition.
+    """
+    device = model.query_bank.device
+    wanted = torch.tensor([pair.query_class for pair in batch.pairs])
+    mask = F.one_hot(wanted, len(model.class_names)).float()
+    query = model.listen(batch.mixtures.to(device))
+    return _separate(model, batch.mixtures, model.condition_from_mask(query, mask.to(device)))
+
+
 def _separate(model: UniversalSeparator, mixtures: Tensor, condition: Tensor) -> Tensor:
     mixture = mixtures.to(condition.device)[:, None].expand(-1, model.channels, -1)
     estimate: Tensor = model(mixture, condition).float().mean(dim=1)

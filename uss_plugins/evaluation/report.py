@@ -59,6 +59,11 @@ def _headline(results: Results) -> str:
     tiles = [
         ("bank", "SDRi, query from the bank", results.bank["sdr_improvement"]),
         ("oracle", "SDRi, query from the clean target", results.oracle["sdr_improvement"]),
+        (
+            "",
+            "SDRi, query from the mixture",
+            results.mixture["sdr_improvement"] if results.mixture else None,
+        ),
         ("", "SI-SDRi, query from the bank", results.bank["si_sdr_improvement"]),
         ("", "Leak when the class is absent", results.leak),
     ]
@@ -200,4 +205,6 @@ def _facts(results: Results) -> str:
         "Versions": ", ".join(f"{name} {number}" for name, number in results.versions.items()),
         "Made": results.created,
     }
+    if results.mixture is not None:
+        facts["Query from the mixture"] = "what is heard of the class in it, as at separation"
     return "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())

@@ -56,11 +56,13 @@ class PairScore:
 
     bank: when the query is the class's mean embedding in the model's query bank.
     oracle: when it is computed from the clean target.
+    mixture: when it is what the query net hears of the class in the mixture; None unless `mixture_query`.
     """
 
     pair: Pair
     bank: Scores
     oracle: Scores
+    mixture: Scores | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class ClassResult:
     bank: Scores | None
     oracle: Scores | None
     leak: float | None
+    mixture: Scores | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class Results:
     versions: package -> version.
     interval_method: how the intervals were made, in words.
     bank, oracle: metric -> mean over classes of the medians within each class.
+    mixture: the same when the query is heard in the mixture; None unless `mixture_query`.
     leak: the same for mixtures without the target; None if there are none.
     skipped: what could not be mixed, and why.
     classes: every class of the model. pairs, leaks: every mixture.
@@ -119,6 +123,7 @@ class Results:
     classes: tuple[ClassResult, ...]
     pairs: tuple[PairScore, ...]
     leaks: tuple[LeakScore, ...]
+    mixture: dict[str, Interval] | None = None
 
 
 _SCHEMA = TypeAdapter(Results)
@@ -156,7 +161,8 @@ def read_results(path: Path) -> Results:
 def results_table(results: Results) -> Table:
     """The results for a terminal of 80 columns or more: a row for each class, then the means.
 
-    "bank" is the query from the bank, "clean" the one from the clean target.
+    "bank" is the query from the bank, "clean" the one from the clean target, "mixture" the one that is heard
+    in the mixture.
     """
     title = f"{escape(results.model)}: medians within classes (dB)"
     table = Table(title=title, show_footer=True, box=SIMPLE, padding=0, pad_edge=False)
@@ -167,6 +173,9 @@ def results_table(results: Results) -> Table:
             mean = f"{summary[metric].value:.1f}"
             width = max(5, len(name))
             table.add_column(f"{name}\n{title}", mean, justify="right", min_width=width)
+    if results.mixture is not None:
+        mean = f"{results.mixture['sdr_improvement'].value:.1f}"
+        table.add_column("SDRi\nmixture", mean, justify="right", min_width=7)
     leak = "-" if results.leak is None else f"{results.leak.value:.1f}"
     table.add_column("leak\nabsent", leak, justify="right", min_width=6)
     for row in results.classes:
@@ -175,6 +184,8 @@ def results_table(results: Results) -> Table:
             for scores in (row.bank, row.oracle)
             for metric in METRICS
         ]
+        if results.mixture is not None:
+            cells.append("-" if row.mixture is None else f"{row.mixture.sdr_improvement:.1f}")
         leak = "-" if row.leak is None else f"{row.leak:.1f}"
         table.add_row(escape(row.name), str(row.pair_count), *cells, leak)
     return table

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from rich.console import Console
@@ -20,6 +20,7 @@ from uss_plugins.evaluation.batches import (
     Batch,
     read_batches,
     separate_by_class,
+    separate_by_mixture,
     separate_by_oracle,
 )
 from uss_plugins.evaluation.protocol import Pair
@@ -81,6 +82,7 @@ def score(estimates: Tensor, batch: Batch) -> list[Scores]:
 class _Found:
     """What the batches gave so far."""
 
+    mixture_query: bool
     pairs: list[PairScore] = field(default_factory=list)
     leaks: list[LeakScore] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -91,10 +93,11 @@ class _Found:
             return
         by_bank = separate_by_class(model, batch)
         if batch.pairs[0].has_target:
-            by_oracle = separate_by_oracle(model, batch)
-            self.pairs += map(
-                PairScore, batch.pairs, score(by_bank, batch), score(by_oracle, batch)
-            )
+            by_oracle = score(separate_by_oracle(model, batch), batch)
+            by_mixture: Sequence[Scores | None] = [None] * len(batch.pairs)
+            if self.mixture_query:
+                by_mixture = score(separate_by_mixture(model, batch), batch)
+            self.pairs += map(PairScore, batch.pairs, score(by_bank, batch), by_oracle, by_mixture)
         else:
             leaks = metrics.leak(by_bank, batch.mixtures).tolist()
             self.leaks += map(LeakScore, batch.pairs, leaks)
@@ -113,6 +116,8 @@ def evaluate(
 ) -> Results:
     """Separate every pair by the bank's and by the oracle query, on the model's device; score it.
 
+    With `mixture_query` also by what is heard of the class in the mixture.
+
     The model is used as it is: put it in evaluation mode and on its device before. `console` shows
     progress with the time to go. Pairs that cannot be mixed are skipped and named in the results.
 
@@ -122,7 +127,7 @@ def evaluate(
     """
     check_fit(model, corpus)
     start = time.perf_counter()
-    found = _Found()
+    found = _Found(section.mixture_query)
     with _progress(console) as progress:
         task = progress.add_task("evaluating", total=len(pairs))
         for batch in read_batches(corpus, pairs, section):
@@ -176,6 +181,9 @@ def _results(
         classes=tuple(summarise_class(i, name, id_, pairs, leaks) for i, (name, id_) in classes),
         pairs=tuple(pairs),
         leaks=tuple(leaks),
+        mixture=summarise_query(pairs, lambda score: cast(Scores, score.mixture), samples, seed)
+        if section.mixture_query
+        else None,
     )
 
 

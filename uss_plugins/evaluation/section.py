@@ -18,6 +18,10 @@ class EvaluationSection(BaseModel):
     absent_per_class: int = Field(
         default=10, ge=0, description="Mixtures without the target, for each class: what leaks."
     )
+    mixture_query: bool = Field(
+        default=False,
+        description="Also query by what is heard of the class in the mixture, as at separation.",
+    )
     segment_seconds: float = Field(default=2.0, gt=0, description="Length of a mixture (s).")
     segments: Literal["true", "mined"] = Field(
         default="true",

@@ -87,6 +87,7 @@ def summarise_class(
         bank=_medians([score.bank for score in own]),
         oracle=_medians([score.oracle for score in own]),
         leak=float(np.median(absent)) if absent else None,
+        mixture=_medians([score.mixture for score in own if score.mixture is not None]),
     )
 
 
