@@ -162,7 +162,8 @@ def test_each_recipe_says_the_papers_training(path: Path) -> None:
 def test_each_recipe_composes(path: Path) -> None:
     recipe = load_recipe(path, ["query_net={name: cnn_small, sample_rate: 32000}"])
     ids = [one.machine_id for one in classes()]
-    model = build_model(recipe, [one.name for one in classes()], ids)
+    with torch.device("meta"):  # sizes need no values
+        model = build_model(recipe, [one.name for one in classes()], ids)
     assert (model.sample_rate, len(model.class_names)) == (32000, 527)
 
 
