@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,6 +99,15 @@ def test_a_half_done_cache_is_continued(tmp_path: Path, cached: CachedCorpus, lo
     assert sorted(again.corpus.read) == list(range(CLIPS_PER_FILE, 2 * CLIPS_PER_FILE))
     assert progress == [(3, 3)]
     assert_equal_clips(again)
+
+
+def test_what_a_killed_rendering_left_is_removed(cached: CachedCorpus) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    whole = set(cached.folder.iterdir())
+    (cached.folder / f".00001.samples.npy.{ended.pid}.part").touch()
+    cached.render()
+    assert set(cached.folder.iterdir()) == whole
 
 
 def test_clips_are_rendered_when_asked_for_if_they_were_not_before(tmp_path: Path) -> None:

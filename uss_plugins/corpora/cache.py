@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.contracts import ClipUnreadableError, Corpus
-from uss_plugins.files import written_aside
+from uss_plugins.files import remove_leftovers, written_aside
 
 FULL_SCALE = 32767
 CLIPS_PER_FILE = 64
@@ -57,6 +57,7 @@ class CachedCorpus:
 
     def render(self, jobs: int = 1, progress: Callable[[int, int], None] | None = None) -> None:
         """Make the files that are missing, with `jobs` processes; `progress(done, total)` counts files."""
+        remove_leftovers(self.folder)
         total = -(-len(self) // CLIPS_PER_FILE)
         missing = [part for part in range(total) if not self._is_whole(part)]
         report = progress or (lambda done, total: None)
