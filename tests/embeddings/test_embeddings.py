@@ -132,3 +132,11 @@ def test_says_what_is_missing(mistake: Callable[[], object], told: str) -> None:
     with pytest.raises(UserError, match=told) as error:
         mistake()
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"condition_size": 0}, {"hidden_size": -1}, {"dropout": 1.0}, {"dropout": -0.1}]
+)
+def test_learnable_refuses_sizes_and_dropout_out_of_range(parameters: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match="must be at least 1, dropout="):
+        learnable(**parameters)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from registry.contracts import QueryOutput
+from registry.errors import UserError
 from uss_plugins.embeddings.requirements import require_output, require_size
 
 
@@ -27,7 +28,7 @@ class LearnableEmbedding(nn.Module):
         negative_slope: of the leaky ReLU.
 
     Raises:
-        UserError: the query net lacks the source.
+        UserError: the query net lacks the source, or a size or the dropout is out of range.
     """
 
     class_indexed = False
@@ -44,6 +45,11 @@ class LearnableEmbedding(nn.Module):
         negative_slope: float = 0.01,
     ) -> None:
         super().__init__()
+        if min(condition_size, hidden_size) < 1 or not 0 <= dropout < 1:
+            raise UserError(
+                f"embedding 'learnable': condition_size={condition_size} and hidden_size={hidden_size} must"
+                f" be at least 1, dropout={dropout} from 0 to below 1"
+            )
         if source == "latent":
             source_size = require_size("learnable", "embedding", embedding_size)
         else:
