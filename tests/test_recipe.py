@@ -155,6 +155,21 @@ def test_validation_must_close_the_training(base: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("mixing.gain_range_db=[3, -3]", "gain_range_db=[3.0, -3.0] must go from the lower"),
+        ("mixing.gain_range_db=[.nan, 3]", "'mixing.gain_range_db.0': Input should be a finite"),
+        ("anchors.segment_seconds=.inf", "'anchors.segment_seconds': Input should be a finite"),
+        ("training.optimiser.learning_rate=.inf", "learning_rate': Input should be a finite"),
+        ("training.optimiser.betas=[0.9, 1]", "betas.1': Input should be less than 1, not 1"),
+        ("mixing.sources=5", "training.batch_size=4 is too small to mix mixing.sources=5 of it"),
+    ],
+)
+def test_a_value_that_training_cannot_use_is_refused(base: Path, override: str, said: str) -> None:
+    assert said in refusal(base, override)
+
+
+@pytest.mark.parametrize(
     ("section", "valid"),
     [("query_net", "channels"), ("embedding", "hidden_size"), ("separator", "stage_channels")],
 )
@@ -185,7 +200,7 @@ def test_what_is_written_out_is_read_back(base: Path, tmp_path: Path) -> None:
     defaults = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert defaults["training"]["optimiser"]["betas"] == [0.9, 0.999]
     assert defaults["evaluation"]
-    assert defaults["separator"] == TREE["separator"]
+    assert defaults["separator"] == {**TREE["separator"], "weights": None}
 
 
 @pytest.mark.parametrize(

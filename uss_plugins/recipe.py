@@ -18,13 +18,14 @@ from uss_plugins.evaluation.section import EvaluationSection
 
 Positive = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 Range = tuple[float, float]
 
 
 class Section(BaseModel):
     """A part of a recipe: a key that it does not know is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Component(BaseModel):
@@ -65,7 +66,7 @@ class OptimiserSection(Section):
     """AdamW; the defaults are the paper's."""
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     amsgrad: bool = True
 
@@ -128,6 +129,14 @@ class MixingSection(Section):
     disjoint_threshold: Probability = 0.5
     """Probability from which an interferer counts as tagged with a class."""
 
+    @model_validator(mode="after")
+    def ordered_range(self) -> MixingSection:
+        """A range goes up."""
+        low, high = self.gain_range_db
+        if low > high:
+            raise ValueError(f"gain_range_db={[low, high]} must go from the lower to the higher")
+        return self
+
 
 class TrainingSection(FitSection):
     """Stage 2: the separator, and what the embedding strategy trains, learn on mixed anchors."""
@@ -159,6 +168,16 @@ class Recipe(Section):
     mixing: MixingSection = MixingSection()
     training: TrainingSection
     evaluation: EvaluationSection = EvaluationSection()
+
+    @model_validator(mode="after")
+    def enough_to_mix(self) -> Recipe:
+        """Interferers come from the target's batch."""
+        sources, batch_size = self.mixing.sources, self.training.batch_size
+        if batch_size < sources:
+            raise ValueError(
+                f"training.batch_size={batch_size} is too small to mix mixing.sources={sources} of it"
+            )
+        return self
 
     def of_tagger(self) -> Recipe:
         """The recipe whose query net is the one that stage 1 trains and that mines the anchors."""
@@ -197,7 +216,9 @@ def describe(problem: Mapping[str, Any]) -> str:
         return f"unknown key '{key}' ({nearest(place[-1], known_keys(place[:-1]))})"
     if problem["type"] == "missing":
         return f"missing key '{key}'"
-    message = problem["msg"].removeprefix("Value error, ")
+    message: str = problem["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
     return f"'{key}': {message}" + (
         "" if problem["type"] == "value_error" else f", not {problem['input']!r}"
     )
