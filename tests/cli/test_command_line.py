@@ -94,6 +94,19 @@ def test_a_bug_is_one_line_and_exit_code_1(
         )
 
 
+def test_a_path_that_cannot_be_used_is_the_users_mistake(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(doctor, "callback", (tmp_path / "file" / "folder").mkdir)
+    with pytest.raises(SystemExit) as exit_:
+        main(["doctor"])
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path}/file/folder: Not a directory; check the path, its rights and its disk\n"
+    )
+
+
 @pytest.mark.parametrize(("exit_with", "code"), [(None, 0), (3, 3)])
 def test_a_verb_chooses_its_exit_code(
     monkeypatch: pytest.MonkeyPatch, exit_with: int | None, code: int

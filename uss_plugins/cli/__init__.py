@@ -127,10 +127,21 @@ def _run(arguments: list[str]) -> int:
         return _report(f"error: {_usage_message(error)}", EXIT_USER_ERROR, session)
     except UserError as error:
         return _report(f"error: {error}", EXIT_USER_ERROR, session)
+    except OSError as error:
+        if error.filename is None:
+            return _report_bug(error, session)
+        message = (
+            f"error: {error.filename}: {error.strerror}; check the path, its rights and its disk"
+        )
+        return _report(message, EXIT_USER_ERROR, session)
     except Exception as error:
-        message = f"internal error: {type(error).__name__}: {error}"
-        return _report(f"{message} (run again with --debug for the traceback)", EXIT_BUG, session)
+        return _report_bug(error, session)
     return result if isinstance(result, int) else 0
+
+
+def _report_bug(error: Exception, session: Session) -> int:
+    message = f"internal error: {type(error).__name__}: {error}"
+    return _report(f"{message} (run again with --debug for the traceback)", EXIT_BUG, session)
 
 
 def _report(message: str, exit_code: int, session: Session) -> int:

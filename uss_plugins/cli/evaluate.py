@@ -69,6 +69,7 @@ def evaluate(
     recipe = load_recipe(recipe_file, overrides)
     model = load_model(model_dir, device)
     section = recipe.evaluation
+    folder = output_dir or model_dir / "evaluation"
     corpus: Corpus
     if pair_dir is not None:
         corpus = stored = PairFolder(
@@ -79,6 +80,7 @@ def evaluate(
         corpus = build_corpus(recipe, "test")
         check_fit(model, corpus)
         pairs = evaluation_pairs(corpus, section, AnchorTable.load(anchors) if anchors else None)
+    folder.mkdir(parents=True, exist_ok=True)  # before the work, not after it
     results = run(
         model,
         corpus,
@@ -88,7 +90,6 @@ def evaluate(
         recipe_name=str(recipe_file),
         console=Console(stderr=True),
     )
-    folder = output_dir or model_dir / "evaluation"
     write_text(folder / "results.json", to_json(results))
     write_text(
         folder / "report.html", render_report(results, median_examples(model, corpus, results))
