@@ -13,8 +13,9 @@ from uss_plugins.compose import build_component
 from uss_plugins.recipe import Component, parse_recipe
 from uss_plugins.separation.folder import load_model
 from uss_plugins.separation.importing.separator_folder import load_separator, save_separator
-from uss_plugins.training.fit import Devices
-from uss_plugins.training.stages import Experiment, train_separator
+from uss_plugins.training.devices import Devices
+from uss_plugins.training.experiment import Experiment
+from uss_plugins.training.stages.separator import train_separator
 
 CONDITION_SIZE = 8  # of the tiny recipe's strategy
 

@@ -22,9 +22,11 @@ from uss_plugins.separation.folder import (
     save_weights,
     write_classes,
 )
-from uss_plugins.training.fit import Devices
+from uss_plugins.training.devices import Devices
+from uss_plugins.training.experiment import Experiment
 from uss_plugins.training.pretrained import check_nets
-from uss_plugins.training.stages import Experiment, train_separator, train_tagger
+from uss_plugins.training.stages.separator import train_separator
+from uss_plugins.training.stages.tagger import train_tagger
 
 NET = {"name": "cnn_small", "channels": [4, 4], "embedding_size": 8, "sample_rate": 8000}
 FIT = {"steps": 1, "validate_every": 1, "batch_size": 2, "validation_batches": 1}
@@ -142,3 +144,9 @@ def test_weights_for_other_classes_are_refused(tmp_path, corpus_names) -> None:
 def test_an_unknown_key_of_an_optional_section_gets_its_nearest() -> None:
     with pytest.raises(UserError, match=r"unknown key 'tagger.stepps' \(did you mean steps\?\)"):
         changed(tagger={**FIT, "stepps": 2})
+
+
+def test_a_folder_that_holds_no_separator_is_refused(tmp_path: Path, corpus_names) -> None:
+    recipe = changed(separator={"name": "resunet_small", "weights": str(tmp_path)}, tagger=FIT)
+    with pytest.raises(UserError, match=r"separator.weights .*separator.yaml is missing"):
+        check_nets(recipe, corpus_names)

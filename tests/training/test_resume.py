@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -17,8 +18,10 @@ import torch
 from safetensors.torch import load_file
 from training.tiny_recipe import TREE, write_tiny_recipe
 
+from registry.errors import UserError
 from uss_plugins.cli.recipe_options import open_experiment
-from uss_plugins.training.stages import train_separator
+from uss_plugins.training.stages.separator import train_separator
+from uss_plugins.training.stages.tagger import train_tagger
 
 SCRIPT = Path(sys.executable).with_name("uss-plugins")
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -138,6 +141,34 @@ def test_a_finished_training_says_its_figures_again_and_does_nothing(runs: Runs)
         runs.first.stdout,
     )
     assert runs.again.stderr == ""
+
+
+def test_another_recipe_does_not_get_a_finished_trainings_figures(runs: Runs) -> None:
+    changed = open_experiment(
+        runs.recipe, runs.unbroken, None, ("training.steps=85",), True, "cpu", 1
+    )
+    with pytest.raises(UserError, match=r"training.steps was 80, is 85\); give another folder"):
+        train_separator(changed)
+    # What the tagger does not depend on may differ: so do experiments that share it.
+    assert train_tagger(changed)["steps"] == TREE["tagger"]["steps"]
+
+
+def test_ctrl_c_is_an_interruption_not_an_error(runs: Runs, tmp_path: Path) -> None:
+    arguments = command(runs.recipe, tmp_path / "exp")
+    with subprocess.Popen(
+        arguments, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        checkpoint = tmp_path / "exp" / "tagger" / "checkpoints" / "last.ckpt"
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not checkpoint.exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        told, said = process.communicate()
+    assert (process.returncode, told) == (130, "")
+    assert said.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in said
 
 
 def test_standard_error_holds_nothing_but_progress(runs: Runs) -> None:

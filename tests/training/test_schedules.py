@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from registry.errors import UserError
-from uss_plugins.training.schedules import SCHEDULES, cosine, find_schedule
+from uss_plugins.recipe import FitSection
+from uss_plugins.training.schedules import SCHEDULES, cosine, find_schedule, make_schedule
 
 SETTINGS = {
     "none": {},
@@ -46,3 +49,30 @@ def test_no_warm_up_starts_at_full_rate(name: str) -> None:
 def test_an_unknown_schedule_names_the_nearest() -> None:
     with pytest.raises(UserError, match="no learning-rate schedule 'cosin'; did you mean cosine"):
         find_schedule("cosin")
+
+
+def section(**schedule: Any) -> FitSection:
+    return FitSection.model_validate({"steps": 20, "validate_every": 20, "schedule": schedule})
+
+
+def test_a_recipes_schedule_ends_with_its_training() -> None:
+    assert make_schedule(section(name="cosine", warm_up_steps=0))(20) == pytest.approx(0.0)
+    longer = make_schedule(section(name="cosine", warm_up_steps=0, max_steps=40))
+    assert longer(20) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        ({"name": "constant_warm_up", "warmup": 3}, "schedule 'constant_warm_up'.*'warmup'"),
+        ({"name": "constant_warm_up", "warm_up_steps": "x"}, "'warm_up_steps' must be int"),
+        ({"name": "constant_warm_up", "warm_up_steps": -3}, "warm_up_steps=-3 must be at least 0"),
+        (
+            {"name": "linear_warm_up", "warm_up_steps": 1, "reduce_lr_steps": 0},
+            "reduce_lr_steps=0 must be at least 1",
+        ),
+    ],
+)
+def test_a_recipes_wrong_schedule_is_refused(schedule: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        make_schedule(section(**schedule))

@@ -13,10 +13,10 @@ from training.two_tones import TwoTones, anchors_of, tones_model, tones_recipe
 
 from uss_plugins.recipe import MixingSection, Recipe
 from uss_plugins.separation.model import UniversalSeparator
-from uss_plugins.training.batches import ClipBatches, SegmentBatches
-from uss_plugins.training.fit import Devices, FitResult, fit
+from uss_plugins.training.batches import ClipBatches, SegmentBatches, loaders
+from uss_plugins.training.devices import Devices
+from uss_plugins.training.fit import FitResult, fit
 from uss_plugins.training.losses import find_loss
-from uss_plugins.training.stages import loaders
 from uss_plugins.training.systems import SeparationSystem, TaggerSystem
 
 State = dict[str, Tensor]

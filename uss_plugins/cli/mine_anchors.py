@@ -17,9 +17,9 @@ def mine_anchors(**options: Any) -> None:
     Leaves EXP_DIR/anchors. Does nothing if they are there already.
     """
     experiment = open_experiment(**options)
-    from uss_plugins.training import stages
+    from uss_plugins.training.stages.anchors import mine
 
-    for split, figures in stages.mine(experiment).items():
+    for split, figures in mine(experiment).items():
         click.echo(f"anchors, {split}: {describe(figures)}")
 
 

@@ -11,7 +11,7 @@ import click
 from registry.errors import UserError
 
 if TYPE_CHECKING:
-    from uss_plugins.training.stages import Experiment
+    from uss_plugins.training.experiment import Experiment
 
 Command = Callable[..., Any]
 
@@ -51,7 +51,7 @@ def recipe_options(command: Command) -> Command:
                 type=click.IntRange(1),
                 default=1,
                 show_default=True,
-                help="How many of them.",
+                help="On how many of this machine's devices to train, a process on each.",
             ),
         )
     ):
@@ -73,15 +73,18 @@ def open_experiment(
 
     from uss_plugins.compose import build_corpus, build_model, settle_sample_rate
     from uss_plugins.recipe import load_recipe
-    from uss_plugins.training.fit import Devices
+    from uss_plugins.training.devices import Devices
+    from uss_plugins.training.experiment import Experiment
     from uss_plugins.training.losses import find_loss
     from uss_plugins.training.pretrained import check_nets
-    from uss_plugins.training.stages import Experiment
+    from uss_plugins.training.schedules import make_schedule
 
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this machine offers no CUDA device; use --device cpu")
     loaded = load_recipe(recipe, overrides)
     find_loss(loaded.training.loss)
+    for section in filter(None, (loaded.tagger, loaded.training)):
+        make_schedule(section)
     valid = build_corpus(loaded, "valid")
     loaded = settle_sample_rate(loaded, valid.sample_rate)
     check_nets(loaded, valid.class_names)

@@ -17,10 +17,12 @@ def train(**options: Any) -> None:
     Leaves the model folder EXP_DIR/model. Does nothing if it is there already.
     """
     experiment = open_experiment(**options)
-    from uss_plugins.training import stages
+    from uss_plugins.training.stages.separator import train_separator
 
-    figures = stages.train_separator(experiment)
+    figures = train_separator(experiment)
+    if not figures:  # the first of several processes tells
+        return
     click.echo(
         f"separator: validation SDRi {figures['validation_sdri']:.2f} dB, {figures['steps']} steps in"
-        f" {figures['seconds']:.0f} s, {experiment.folder / 'model'}"
+        f" {figures['seconds']:.0f} s, {experiment.model_folder}"
     )

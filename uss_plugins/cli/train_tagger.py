@@ -17,13 +17,15 @@ def train_tagger(**options: Any) -> None:
     Leaves EXP_DIR/tagger. Does nothing if it is there already, or if the recipe gives the weights.
     """
     experiment = open_experiment(**options)
-    from uss_plugins.training import stages
+    from uss_plugins.training.stages.tagger import train_tagger as run
 
-    figures = stages.train_tagger(experiment)
+    figures = run(experiment)
+    if not figures:  # the first of several processes tells
+        return
     if "weights" in figures:
         click.echo(f"tagger: not trained, its weights are given: {figures['weights']}")
         return
     click.echo(
         f"tagger: test mAP {figures['test_map']:.3f}, {figures['steps']} steps in"
-        f" {figures['seconds']:.0f} s, {experiment.shared / 'tagger'}"
+        f" {figures['seconds']:.0f} s, {experiment.tagger_folder}"
     )

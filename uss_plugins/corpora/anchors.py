@@ -138,12 +138,16 @@ class AnchorTable:
         others[np.arange(len(self)), self.class_index] = 0
         alone = (others <= threshold).all(axis=1)
         alone |= ~np.isin(self.class_index, self.class_index[alone])
+        return self.rows(alone)
+
+    def rows(self, chosen: NDArray[np.bool_]) -> AnchorTable:
+        """Some of the anchors; `chosen`: (anchors,)."""
         return replace(
             self,
-            clip=self.clip[alone],
-            class_index=self.class_index[alone],
-            start_samples=self.start_samples[alone],
-            probabilities=self.probabilities[alone],
+            clip=self.clip[chosen],
+            class_index=self.class_index[chosen],
+            start_samples=self.start_samples[chosen],
+            probabilities=self.probabilities[chosen],
         )
 
     def save(self, path: Path) -> None:

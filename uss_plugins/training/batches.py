@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,12 +19,18 @@ from registry.contracts import ClipUnreadableError, Corpus
 from registry.errors import UserError
 from uss_plugins.corpora.anchors import AnchorTable, cut_segment, read_segment
 from uss_plugins.corpora.sampling import ClassBalancedSampler
+from uss_plugins.recipe import FitSection
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule
 
 logger = logging.getLogger(__name__)
 
 RETRY_STRIDE = 1_000_000_007
 """How far along its stream of draws a batch looks for a stand-in for an unreadable clip."""
 MAX_RETRIES = 100
+VALIDATION_SEED = 1
+"""Added to the recipe's seed for validation batches."""
 
 
 class ClipBatch(NamedTuple):
@@ -166,4 +172,28 @@ def loader(
         num_workers=workers,
         persistent_workers=workers > 0,
         multiprocessing_context="forkserver" if workers else None,
+    )
+
+
+class FixedSampler(Sampler[int]):
+    """Batches 0 to `count` - 1, the same in every validation."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.count))
+
+
+def loaders(
+    system: LightningModule, train: Any, valid: Any, section: FitSection
+) -> tuple[Any, Any]:
+    """The loaders of a training and of its validation."""
+    steps = StepSampler(section.validate_every, lambda: system.global_step)
+    return (
+        loader(train, steps, section.workers),
+        loader(valid, FixedSampler(section.validation_batches), 0),
     )

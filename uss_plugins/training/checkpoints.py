@@ -48,9 +48,3 @@ class MovableCheckpoint(ModelCheckpoint):
 
     def _here(self, path: str) -> str:
         return str(Path(self.dirpath or "", Path(path).name)) if path else ""
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what a process that was killed while writing a checkpoint left in `folder`."""
-    for leftover in folder.glob(".*.ckpt.*.part"):
-        leftover.unlink(missing_ok=True)

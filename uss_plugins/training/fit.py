@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,24 +21,17 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from registry.errors import UserError
+from uss_plugins.files import remove_leftovers
 from uss_plugins.recipe import FitSection
 from uss_plugins.training.checkpoints import (
     MovableCheckpoint,
     WholeCheckpointIO,
-    remove_leftovers,
 )
+from uss_plugins.training.devices import Devices
 from uss_plugins.training.memory import keep_freed_memory
 from uss_plugins.training.progress import TrainingProgress
 
 CHECKPOINTS, LAST, BEST = "checkpoints", "last", "best"
-
-
-@dataclass(frozen=True)
-class Devices:
-    """Where to train; Lightning's own words."""
-
-    accelerator: str = "auto"
-    devices: int = 1
 
 
 @dataclass(frozen=True)
@@ -45,11 +40,13 @@ class FitResult:
 
     seconds: of training steps and validation, over all interruptions.
     best: the checkpoint with the best validation, whose weights are the result.
+    in_first_process: whether this is the one, of processes that trained together, that goes on alone.
     """
 
     seconds: float
     best: Path
     best_score: float
+    in_first_process: bool
 
 
 def fit(
@@ -76,8 +73,10 @@ def fit(
         UserError: the folder holds a training already, and `resume` was not asked for.
     """
     keep_freed_memory()
+    # 2-d convolutions run fastest on this layout; the values stay.
+    system.to(memory_format=torch.channels_last)
     devices = devices or Devices()
-    last = folder / CHECKPOINTS / f"{LAST}.ckpt"
+    last = last_checkpoint(folder)
     if last.exists() and not resume:
         raise UserError(
             f"{folder}: holds an unfinished training; add --resume, or choose another folder"
@@ -99,6 +98,7 @@ def fit(
         trainer = lightning.Trainer(
             accelerator=devices.accelerator,
             devices=devices.devices,
+            num_nodes=devices.num_nodes,
             precision="bf16-mixed" if section.precision == "bf16" else "32-true",
             max_steps=section.steps,
             max_epochs=-1,
@@ -112,22 +112,38 @@ def fit(
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        trainer.fit(
-            system,
-            train_loader,
-            validation_loader,
-            ckpt_path=last if last.exists() else None,
-            weights_only=False,
-        )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        with exit_as_interrupt(trainer):
+            trainer.fit(
+                system,
+                train_loader,
+                validation_loader,
+                ckpt_path=last if last.exists() else None,
+                weights_only=False,
+            )
     take_weights(system, Path(best.best_model_path))
     score = best.best_model_score
     return FitResult(
         progress.seconds,
         Path(best.best_model_path),
         float(score) if score is not None else float("nan"),
+        trainer.is_global_zero,
     )
+
+
+@contextmanager
+def exit_as_interrupt(trainer: lightning.Trainer) -> Iterator[None]:
+    """Lightning answers Ctrl-C by exiting; let it go up as what it is."""
+    try:
+        yield
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+
+
+def last_checkpoint(folder: Path) -> Path:
+    """Where a training that runs in `folder` can be resumed."""
+    return folder / CHECKPOINTS / f"{LAST}.ckpt"
 
 
 def moving_average(decay: float) -> WeightAveraging:

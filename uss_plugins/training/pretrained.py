@@ -8,7 +8,7 @@ from typing import Any
 from registry import load_plugins
 from registry.errors import UserError
 from uss_plugins.recipe import Component, NetSection, Recipe
-from uss_plugins.separation.folder import read_head
+from uss_plugins.separation.folder import SEPARATOR, read_head
 
 
 def check_nets(recipe: Recipe, class_names: Sequence[str]) -> None:
@@ -31,6 +31,12 @@ def check_nets(recipe: Recipe, class_names: Sequence[str]) -> None:
         problems += disagreements("query_net", recipe.query_net, class_names)
     if recipe.detector is not None and recipe.detector.weights is not None:
         problems += disagreements("detector", recipe.detector, class_names, more_classes=True)
+    weights = recipe.separator.weights
+    if weights is not None and not (weights / SEPARATOR).is_file():
+        problems.append(
+            f"separator.weights {weights}: not a separator's folder ({SEPARATOR} is missing); give one that"
+            " 'import' made"
+        )
     if problems:
         raise UserError("; ".join(problems))
 

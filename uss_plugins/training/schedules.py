@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 
 from registry.errors import UserError, nearest
+from registry.parameters import check_parameters, read_parameters
+from uss_plugins.recipe import FitSection
 
 Schedule = Callable[[int], float]
 
@@ -76,3 +78,22 @@ def find_schedule(name: str) -> Callable[..., Schedule]:
     if name not in SCHEDULES:
         raise UserError(f"no learning-rate schedule {name!r}; {nearest(name, SCHEDULES)}")
     return SCHEDULES[name]
+
+
+def make_schedule(section: FitSection) -> Schedule:
+    """The schedule of a training; one that ends at `max_steps` ends with the training.
+
+    Raises:
+        UserError: there is no such schedule, or its parameters are wrong.
+    """
+    build = find_schedule(section.schedule.name)
+    parameters = dict(section.schedule.parameters)
+    if "max_steps" in {parameter.name for parameter in read_parameters(build)}:
+        parameters.setdefault("max_steps", section.steps)
+    what = f"schedule {section.schedule.name!r}"
+    checked = check_parameters(build, parameters, what)
+    for name, value in checked.items():
+        least = 0 if name == "warm_up_steps" else 1
+        if name.endswith("_steps") and value < least:
+            raise UserError(f"{what}: {name}={value} must be at least {least}")
+    return build(**checked)

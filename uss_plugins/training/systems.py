@@ -11,7 +11,6 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from registry import UserError
 from registry.contracts import QueryNet
-from registry.parameters import check_parameters, read_parameters
 from uss_plugins.corpora.mixing import Mixture, allowed_interferers, mix
 from uss_plugins.ecosystems import import_asteroid
 from uss_plugins.evaluation.metrics import sdr_improvement
@@ -20,7 +19,7 @@ from uss_plugins.separation.model import UniversalSeparator
 from uss_plugins.training.average_precision import mean_average_precision
 from uss_plugins.training.batches import ClipBatch, SegmentBatch
 from uss_plugins.training.losses import Loss
-from uss_plugins.training.schedules import find_schedule
+from uss_plugins.training.schedules import make_schedule
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule as System
@@ -35,7 +34,8 @@ class StepSeededSystem(System):
 
     def __init__(self, model: nn.Module, loss: Loss, section: FitSection, seed: int) -> None:
         optimiser = make_optimiser(model, section)
-        scheduler = {"scheduler": make_scheduler(optimiser, section), "interval": "step"}
+        schedule = LambdaLR(optimiser, make_schedule(section))
+        scheduler = {"scheduler": schedule, "interval": "step"}
         super().__init__(model, optimiser, loss, train_loader=None, scheduler=scheduler)
         self.seed = seed
         self.unreadable_count = 0
@@ -230,13 +230,3 @@ def make_optimiser(model: nn.Module, section: FitSection) -> torch.optim.AdamW:
         amsgrad=optimiser.amsgrad,
         fused=True,
     )
-
-
-def make_scheduler(optimiser: torch.optim.Optimizer, section: FitSection) -> LambdaLR:
-    """The learning rate over steps; a schedule that ends at `max_steps` ends with the training."""
-    build = find_schedule(section.schedule.name)
-    parameters = dict(section.schedule.parameters)
-    if "max_steps" in {parameter.name for parameter in read_parameters(build)}:
-        parameters.setdefault("max_steps", section.steps)
-    checked = check_parameters(build, parameters, f"schedule {section.schedule.name!r}")
-    return LambdaLR(optimiser, build(**checked))
