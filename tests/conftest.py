@@ -7,21 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
+from command_line import RunCli
 from distributions import install
 from plugin_distributions import DISTRIBUTIONS
-
-
-class RunCli(Protocol):
-    """Runs the installed `uss-plugins` in a process of its own."""
-
-    def __call__(
-        self, *args: str | Path, env: Mapping[str, str] | None = None, input: str | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Exit code and output of `uss-plugins ARGS`; `env` is added to the environment."""
-        ...
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
-from conftest import RunCli
+from command_line import RunCli
 from distributions import Distribution, install
 
 from uss_plugins.cli import VERBS, cli

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
-from conftest import RunCli
+from command_line import RunCli
 from distributions import Distribution, install
 
 import uss_plugins

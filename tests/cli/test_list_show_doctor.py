@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RunCli
+from command_line import RunCli
 
 BROKEN = {
     ("hookless-nets", "0.1", "it implements no hook; mark its functions with registry.hookimpl"),

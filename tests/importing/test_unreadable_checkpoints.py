@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import RunCli
+from command_line import RunCli
 
 from registry.errors import UserError
 from uss_plugins.separation.importing.reading import read_checkpoint

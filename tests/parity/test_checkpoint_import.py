@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import RunCli
+from command_line import RunCli
 from numpy.typing import NDArray
 from parity import released_checkpoint
 from parity.hashfill import relative_error, tensor, waveform

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import RunCli
+from command_line import RunCli
 from training.tiny_recipe import tiny_tree
 from training.two_tones import TwoTones, anchors_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import RunCli
+from command_line import RunCli
 
 from uss_plugins.weights.catalogue import published
 
