@@ -43,7 +43,7 @@ def test_two_processes_train_one_separator_and_one_tells(
     told = [line for line in done.stdout.splitlines() if not line.startswith("[Gloo]")]
     (line,) = told
     assert line.startswith("separator: validation SDRi ")
-    assert load_model(folder / "model").class_names == ("Speech", "Bark", "Siren", "Rain")
+    assert set(load_model(folder / "model").class_names) == {"Speech", "Bark", "Siren", "Rain"}
     assert [path for path in folder.rglob("*") if path.name.endswith(".part")] == []
 
 
