@@ -11,8 +11,9 @@ DEMO_DIR ?= exp/demo
 demo: $(READY)
 	recipes/synthetic/demo.sh --exp-dir "$(DEMO_DIR)" $(if $(AUDIO),--audio "$(AUDIO)")
 
+# Two processes of one thread each; a file's tests stay together, for they share what is dear to make.
 test: lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(READY)
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
