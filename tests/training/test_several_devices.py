@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from command_line import RunCli
 from training.tiny_recipe import tiny_tree
-from training.two_tones import TwoTones, anchors_of
 
 from registry.errors import UserError
 from uss_plugins.cli.recipe_options import open_experiment
 from uss_plugins.separation.folder import load_model
 from uss_plugins.training.devices import Devices
-from uss_plugins.training.stages.anchors import mine, random_anchors
+from uss_plugins.training.stages.anchors import mine
 from uss_plugins.training.stages.separator import train_separator
 from uss_plugins.training.stages.tagger import train_tagger
 
@@ -87,16 +85,3 @@ def test_machines_and_processes_are_counted(
         monkeypatch.setenv(name, value)
     where = Devices("cpu", devices)
     assert (where.num_nodes, where.process_count) == (nodes, processes)
-
-
-def test_random_anchors_pass_over_clips_that_became_unreadable() -> None:
-    whole, damaged = TwoTones(clips=6), TwoTones(clips=6, unreadable=[1, 4])
-    table = anchors_of(whole)
-    drawn = random_anchors(table, damaged, seed=0)
-    assert drawn.clip.tolist() == [0, 2, 3, 5]
-    assert drawn.class_index.tolist() == [0, 0, 1, 1]
-    assert np.array_equal(drawn.probabilities, table.probabilities[[0, 2, 3, 5]])
-    lengths = np.array([len(whole.clip(clip)) for clip in drawn.clip.tolist()])
-    assert (drawn.start_samples >= 0).all()
-    assert (drawn.start_samples + table.segment_samples <= lengths).all()
-    assert len(random_anchors(table, TwoTones(clips=6, unreadable=range(6)), seed=0)) == 0

@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 from registry.contracts import ClipUnreadableError, Corpus, KnowsTruth, QueryNet
+from registry.errors import UserError
 from uss_plugins.compose import build_corpus
 from uss_plugins.corpora.anchor_truth import judge_anchors
 from uss_plugins.corpora.anchors import AnchorTable, random_start
 from uss_plugins.corpora.mining import mine_anchors
 from uss_plugins.recipe import Recipe
-from uss_plugins.separation.folder import load_query_net
+from uss_plugins.separation.folder import WEIGHTS, load_query_net
 from uss_plugins.training.devices import check_one_process
 from uss_plugins.training.experiment import Experiment, read_json, with_bar, write_json
 from uss_plugins.training.unchanged import ANCHORS, keep_recipe
@@ -37,7 +38,10 @@ def mine(experiment: Experiment) -> dict[str, Any]:
     if is_mined(experiment):
         return read_json(folder / FIGURES)
     check_one_process("mining")
-    query_net = load_query_net(experiment.tagger_folder)
+    tagger = experiment.tagger_folder
+    if not (tagger / WEIGHTS).exists():
+        raise UserError(f"{tagger}: no tagger yet to mine with; run train-tagger first")
+    query_net = load_query_net(tagger)
     figures: dict[str, Any] = {}
     for split in used_splits(recipe):
         corpus = experiment.corpus(split)
