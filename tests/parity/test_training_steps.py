@@ -109,8 +109,9 @@ def test_losses(steps: tuple[list[float], list[float]], step: int, tolerance: fl
 
 # AdamW's first updates are all but signs of gradients, so rounding grows from step to step: weights that are
 # changed by 1e-6 of their size, which is what the released system's convolutional STFT rounds to, move the
-# third norm by 1 % and the third loss by 5e-4.
-@pytest.mark.parametrize(("step", "tolerance"), [(0, 1e-4), (1, 1e-3), (2, 1e-2)])
+# third norm by 1 % and the third loss by 5e-4. With one thread it is 0.7 % off, with two, which only sum in
+# another order, 1.1 %.
+@pytest.mark.parametrize(("step", "tolerance"), [(0, 1e-4), (1, 1e-3), (2, 2e-2)])
 def test_gradient_norms(
     steps: tuple[list[float], list[float]], step: int, tolerance: float
 ) -> None:

@@ -1,7 +1,7 @@
 """Keeps freed memory within the process: a training step frees and asks for the same large blocks again.
 
-By default glibc hands such blocks back to the kernel at once, which then clears every page anew: a fifth of
-the time of a step on two cores (`benchmarks/README.md`).
+By default glibc hands such blocks back to the kernel at once, which then clears every page anew. What that
+costs is in `benchmarks/README.md`.
 """
 
 from __future__ import annotations
