@@ -1,0 +1,1 @@
+"""What a component costs, and how combinations of components compare."""
