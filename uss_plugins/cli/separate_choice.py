@@ -2,55 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from registry.errors import UserError
 
 if TYPE_CHECKING:
+    from uss_plugins.cli.separate_options import SeparateOptions
     from uss_plugins.separation.model import UniversalSeparator
     from uss_plugins.separation.queries import Conditions
 
 
-def check_nodes_choice(
-    by_nodes: bool, others: Mapping[str, object], only_nodes: Mapping[str, object]
-) -> None:
-    """Refuse `others`, options given beside --levels or --node, and `only_nodes`, given without them."""
-    for option in (name for name, given in others.items() if given and by_nodes):
-        raise UserError(f"{option} does not go with --levels and --node; leave one of them out")
-    for option in (name for name, given in only_nodes.items() if given and not by_nodes):
-        raise UserError(f"{option} is about nodes of the ontology; give --levels or --node, too")
-
-
-def check_choice(
-    classes: str | None, query_files: Sequence[Path], together: bool, threshold: float | None
-) -> None:
+def check_choice(options: SeparateOptions) -> None:
     """Refuse options that contradict each other."""
-    if classes is not None and query_files:
+    if options.classes is not None and options.query_files:
         raise UserError("--classes and --query both say what to extract; give one of them")
-    if together and classes is None:
+    if options.together and options.classes is None:
         raise UserError("--together joins the classes of --classes; name them")
-    if threshold is not None and query_files:
+    if options.threshold is not None and options.query_files:
         raise UserError("--threshold is about classes, and --query has none; leave it out")
+    not_with_nodes = {
+        "--classes": options.classes is not None,
+        "--query": options.query_files,
+        "--condition": options.condition != "auto",
+    }
+    only_with_nodes = {
+        "--top": options.top is not None,
+        "--min-seconds": options.min_seconds is not None,
+        "--consistent": options.consistent,
+        "--first-parent": options.first_parent,
+        "--plan": options.plan,
+    }
+    if options.by_nodes:
+        for option in (name for name, given in not_with_nodes.items() if given):
+            raise UserError(f"{option} does not go with --levels and --node; leave one of them out")
+    else:
+        for option in (name for name, given in only_with_nodes.items() if given):
+            raise UserError(
+                f"{option} is about nodes of the ontology; give --levels or --node, too"
+            )
 
 
-def make_conditions(
-    model: UniversalSeparator,
-    classes: str | None,
-    query_files: Sequence[Path],
-    together: bool,
-    threshold: float | None,
-    condition: Any,
-) -> Conditions:
+def make_conditions(model: UniversalSeparator, options: SeparateOptions) -> Conditions:
     """The query that the options describe."""
     from uss_plugins.separation.queries import classes_query, detected_query
     from uss_plugins.separation.query_audio import audio_query
 
-    if query_files:
-        return audio_query(model, query_files)
-    if classes is None:
-        return detected_query(model, threshold=threshold, condition=condition)
+    if options.query_files:
+        return audio_query(model, options.query_files)
+    condition, threshold = options.condition, options.threshold
+    if options.classes is None:
+        return detected_query(model, threshold=threshold, condition=condition)  # type: ignore[arg-type]
     return classes_query(
-        model, classes, together=together, threshold=threshold, condition=condition
+        model,
+        options.classes,
+        together=options.together,
+        threshold=threshold,
+        condition=condition,  # type: ignore[arg-type]  # checked by click
     )

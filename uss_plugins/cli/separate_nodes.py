@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from uss_plugins.cli.separate_files import Progress, for_each, separate_all
+from uss_plugins.cli.separate_files import Progress, SeparateOne, for_each
 
 if TYPE_CHECKING:
     from uss_plugins.separation.hierarchy.cost import Cost
@@ -17,15 +17,14 @@ if TYPE_CHECKING:
     from uss_plugins.separation.recording import Separation, Settings
 
 
-def separate_nodes(
-    files: Sequence[Path],
-    model: UniversalSeparator,
-    selection: Selection,
-    output_dir: Path,
-    settings: Settings,
-    as_json: bool,
-) -> int:
-    """Separate the active nodes of each recording; the exit code."""
+def nodes_separator(
+    model: UniversalSeparator, selection: Selection, settings: Settings
+) -> SeparateOne:
+    """What separates the active nodes of one recording.
+
+    Raises:
+        UserError: a node or level that the model does not have.
+    """
     from uss_plugins.separation.hierarchy.plan import check_selection
     from uss_plugins.separation.hierarchy.report import PAGE_FILE
     from uss_plugins.separation.hierarchy.timeline import TIMELINE
@@ -41,7 +40,7 @@ def separate_nodes(
         names = {"tree": TREE, "timeline": TIMELINE, "report": PAGE_FILE}
         return walk.separation, {what: folder / name for what, name in names.items()}
 
-    return separate_all(files, separate_one, output_dir, as_json)
+    return separate_one
 
 
 def plan_nodes(
