@@ -208,12 +208,12 @@ def parse_recipe(tree: Mapping[str, Any], where: str) -> Recipe:
         raise UserError(f"{where}: " + "; ".join(lines)) from None
 
 
-def describe(problem: Mapping[str, Any]) -> str:
-    """One of pydantic's findings in the words of the recipe."""
+def describe(problem: Mapping[str, Any], root: type[BaseModel] = Recipe) -> str:
+    """One of pydantic's findings on a file of the schema `root`, in the words of the file."""
     place = [str(part) for part in problem["loc"]]
     key = ".".join(place)
     if problem["type"] == "extra_forbidden":
-        return f"unknown key '{key}' ({nearest(place[-1], known_keys(place[:-1]))})"
+        return f"unknown key '{key}' ({nearest(place[-1], known_keys(place[:-1], root))})"
     if problem["type"] == "missing":
         return f"missing key '{key}'"
     message: str = problem["msg"].removeprefix("Value error, ")
@@ -224,10 +224,12 @@ def describe(problem: Mapping[str, Any]) -> str:
     )
 
 
-def known_keys(place: Sequence[str]) -> list[str]:
-    """The keys that the section at `place` knows."""
-    section: type[BaseModel] = Recipe
+def known_keys(place: Sequence[str], root: type[BaseModel] = Recipe) -> list[str]:
+    """The keys that the section at `place` of the schema `root` knows."""
+    section = root
     for part in place:
+        if part not in section.model_fields:
+            return []
         annotation = section.model_fields[part].annotation
         sections = [
             choice
@@ -244,8 +246,23 @@ def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A recipe's YAML with its `extends` resolved."""
     if path.resolve() in seen:
         raise UserError(f"{path}: extends itself; remove 'extends' from one file of the circle")
+    tree = read_yaml(path)
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: a recipe is a mapping of sections, such as 'corpus:'")
+    base = tree.pop("extends", None)
+    if base is None:
+        return tree
+    return merge(read_tree(path.parent / str(base), (*seen, path.resolve())), tree)
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds.
+
+    Raises:
+        UserError: it cannot be read, or is not YAML; the line is named.
+    """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise UserError(f"{path}: cannot read the recipe: {reason}") from None
@@ -254,12 +271,6 @@ def read_tree(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not YAML"
         raise UserError(f"{path}{line}: {problem}; mend the YAML") from None
-    if not isinstance(tree, dict):
-        raise UserError(f"{path}: a recipe is a mapping of sections, such as 'corpus:'")
-    base = tree.pop("extends", None)
-    if base is None:
-        return tree
-    return merge(read_tree(path.parent / str(base), (*seen, path.resolve())), tree)
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -71,22 +71,14 @@ def open_experiment(
     """The experiment that the options describe; its recipe is checked before anything is written."""
     import torch
 
-    from uss_plugins.compose import build_corpus, build_model, settle_sample_rate
+    from uss_plugins.compose import build_corpus
     from uss_plugins.recipe import load_recipe
+    from uss_plugins.training.checks import checked
     from uss_plugins.training.devices import Devices
     from uss_plugins.training.experiment import Experiment
-    from uss_plugins.training.losses import find_loss
-    from uss_plugins.training.pretrained import check_nets
-    from uss_plugins.training.schedules import make_schedule
 
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this machine offers no CUDA device; use --device cpu")
     loaded = load_recipe(recipe, overrides)
-    find_loss(loaded.training.loss)
-    for section in filter(None, (loaded.tagger, loaded.training)):
-        make_schedule(section)
-    valid = build_corpus(loaded, "valid")
-    loaded = settle_sample_rate(loaded, valid.sample_rate)
-    check_nets(loaded, valid.class_names)
-    build_model(loaded, valid.class_names, valid.class_ids)
+    loaded = checked(loaded, build_corpus(loaded, "valid"))
     return Experiment(loaded, exp_dir, shared_dir or exp_dir, Devices(device, devices), resume)
