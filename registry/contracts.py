@@ -15,17 +15,19 @@ explicitly wins, and is then compared with the neighbours'.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, dtype
 
 COMPOSED_PARAMETERS: dict[str, tuple[str, ...]] = {
-    "query_net": ("sample_rate", "class_names"),
+    "query_net": ("sample_rate", "class_names", "files"),
     "embedding": ("class_count", "embedding_size"),
     "separator": ("sample_rate", "condition_size"),
     "corpus": (),
@@ -68,6 +70,45 @@ class QueryNet(Protocol):
 
 
 @runtime_checkable
+class LoadsPretrained(Protocol):
+    """A query net that reads weights which another toolkit trained, in that toolkit's files."""
+
+    def load_pretrained(self, path: Path) -> None:
+        """Fill the net from a file, or from a folder that holds it; nothing is downloaded.
+
+        Raises:
+            UserError: the file cannot be read, or holds the weights of another net.
+        """
+        ...
+
+
+@runtime_checkable
+class TakesText(Protocol):
+    """A query net that also reads: text becomes a query in the space of its embedding of audio."""
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """Embedding (texts, embedding_size) of each text.
+
+        Raises:
+            UserError: it cannot read, or not so long a text.
+        """
+        ...
+
+
+@runtime_checkable
+class KeepsFiles(Protocol):
+    """A query net that is built from files, beside its parameters: of a tokeniser, say.
+
+    Who saves a model has them written beside its weights. Who builds the model anew gives that folder to the
+    factory's parameter `files`, so that the net needs nothing from elsewhere.
+    """
+
+    def save_files(self, folder: Path) -> None:
+        """Write the files into a folder, which is there and empty. Its weights are kept elsewhere."""
+        ...
+
+
+@runtime_checkable
 class EmbeddingStrategy(Protocol):
     """Turns a query into the condition vector that a separator follows. A `torch.nn.Module`.
 
@@ -100,6 +141,19 @@ class Separator(Protocol):
 
     def __call__(self, mixture: Tensor, condition: Tensor) -> Tensor:
         """Estimate (batch, channels, samples) from `mixture` of that shape and (batch, condition_size)."""
+        ...
+
+
+@runtime_checkable
+class Preparable(Protocol):
+    """A separator that has a faster form for inference. One that has none is used as it is."""
+
+    def prepare(self, precision: dtype) -> Callable[[Tensor, Tensor], Tensor]:
+        """That form: called as the separator is, with the same weights, in evaluation and without gradients.
+
+        `precision`: torch.float32 or bfloat16, of what it computes in; the estimate is float32. It must not
+        change the separator, and must follow when the separator's weights change or move to another device.
+        """
         ...
 
 

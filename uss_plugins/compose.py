@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from registry import load_plugins
@@ -41,28 +42,43 @@ def settle_sample_rate(recipe: Recipe, sample_rate: int) -> Recipe:
 
 
 def settle_net(net: NetSection, sample_rate: int) -> NetSection:
-    """The section of a net with a rate in it, if its factory takes one and the section has none."""
+    """The section of a net with a rate in it, if its factory takes one and the section has none.
+
+    Weights of another toolkit decide the rate themselves.
+    """
+    if net.has_foreign_weights:
+        return net
     taken = {parameter.name for parameter in load_plugins().parameters("query_net", net.name)}
     if "sample_rate" not in taken or "sample_rate" in net.parameters:
         return net
     return NetSection.model_validate({**net.model_dump(), "sample_rate": sample_rate})
 
 
-def build_query_net(recipe: Recipe, class_names: Sequence[str]) -> QueryNet:
-    """The query net of a recipe, for a corpus's classes."""
-    known = {"class_names": tuple(class_names)}
+def build_query_net(
+    recipe: Recipe, class_names: Sequence[str], files: Path | None = None
+) -> QueryNet:
+    """The query net of a recipe, for a corpus's classes.
+
+    files: a folder with what the net was built from, where it was saved (`registry.contracts.KeepsFiles`).
+    """
+    known: dict[str, Any] = {"class_names": tuple(class_names)}
+    if files is not None:
+        known["files"] = files
     return cast(QueryNet, build_component("query_net", recipe.query_net, known))
 
 
 def build_model(
-    recipe: Recipe, class_names: Sequence[str], class_ids: Sequence[str]
+    recipe: Recipe,
+    class_names: Sequence[str],
+    class_ids: Sequence[str],
+    query_net_files: Path | None = None,
 ) -> UniversalSeparator:
-    """The composed model of a recipe, with fresh weights.
+    """The composed model of a recipe, with fresh weights; for `query_net_files` see `build_query_net`.
 
     Raises:
         UserError: a component's parameters are wrong, or two components disagree.
     """
-    query_net = build_query_net(recipe, class_names)
+    query_net = build_query_net(recipe, class_names, query_net_files)
     known: dict[str, Any] = {
         "class_count": len(query_net.class_names) or None,
         "embedding_size": query_net.embedding_size,
@@ -75,6 +91,7 @@ def build_model(
         query_net,
         embedding,
         separator,
+        class_names=class_names,
         class_ids=class_ids,
         freeze_query_net=not recipe.training.train_query_net,
     )

@@ -45,8 +45,14 @@ class NetSection(Component):
     """A query net or a separator, with fresh weights or with given ones."""
 
     weights: Path | None = None
-    """A tagger's folder, as stage 1 or `uss-plugins import` leaves it, whose weights the net takes. For a
-    separator, a separator's folder, as `import` makes of AudioSep's; training starts from its weights."""
+    """A tagger's folder, as stage 1 or `uss-plugins import` leaves it, whose weights the net takes; for a net
+    that can read them, another toolkit's file or folder. For a separator, a separator's folder, as `import`
+    makes of AudioSep's; training starts from its weights."""
+
+    @property
+    def has_foreign_weights(self) -> bool:
+        """Whether the weights are not in a folder of our own, with its recipe."""
+        return self.weights is not None and not (self.weights / "recipe.yaml").is_file()
 
 
 class CorpusSection(Component):
@@ -142,9 +148,10 @@ class TrainingSection(FitSection):
     """Stage 2: the separator, and what the embedding strategy trains, learn on mixed anchors."""
 
     loss: str = "l1_waveform"
-    condition_from: Literal["clean", "mixture", "both"] = "clean"
+    condition_from: Literal["clean", "mixture", "both", "another"] = "clean"
     """What the query net hears: the target alone, as in the paper; the mixture, as at separation, where a
-    class-indexed strategy keeps the target's class; or either, drawn for each mixture."""
+    class-indexed strategy keeps the target's class; either, drawn for each mixture; or another anchor of the
+    target's class, as a voice sample is another recording of its speaker."""
     train_query_net: bool = False
     ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay of the exponential moving average of the weights; None keeps none."""

@@ -13,7 +13,7 @@ import torch
 from command_line import RunCli
 
 from registry.errors import UserError
-from uss_plugins.separation.importing.reading import read_checkpoint
+from uss_plugins.weights.reading import read_checkpoint
 
 
 class MakesFile:

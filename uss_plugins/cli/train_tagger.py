@@ -25,6 +25,9 @@ def train_tagger(**options: Any) -> None:
     if "weights" in figures:
         click.echo(f"tagger: not trained, its weights are given: {figures['weights']}")
         return
+    if "test_map" not in figures:
+        click.echo("tagger: none to train, the query net tags no classes")
+        return
     click.echo(
         f"tagger: test mAP {figures['test_map']:.3f}, {figures['steps']} steps in"
         f" {figures['seconds']:.0f} s, {experiment.tagger_folder}"

@@ -25,7 +25,7 @@ Method = Literal["largest_area", "random"]
 
 def mine_anchors(
     corpus: Corpus,
-    query_net: QueryNet,
+    query_net: QueryNet | None,
     *,
     segment_seconds: float = 2.0,
     method: Method = "largest_area",
@@ -39,7 +39,7 @@ def mine_anchors(
     """One anchor for every clip and label of `corpus`, in the order of the clips.
 
     query_net: is moved to `device` and put in evaluation mode. Its classes may be more than the
-        corpus's, and in another order.
+        corpus's, and in another order. None for random anchors that nobody tags.
     batch_size: clips, and then anchor segments, that the query net hears at once.
     seed: of the random anchors.
     clips: the clips to mine; all by default.
@@ -82,15 +82,16 @@ class _Miner:
     def __init__(
         self,
         corpus: Corpus,
-        query_net: QueryNet,
+        query_net: QueryNet | None,
         segment_seconds: float,
         method: Method,
         batch_size: int,
         device: torch.device,
         seed: int,
     ) -> None:
-        if isinstance(query_net, nn.Module):
-            query_net.to(device).eval()
+        module: object = query_net
+        if isinstance(module, nn.Module):
+            module.to(device).eval()
         self.corpus, self.query_net, self.method = corpus, query_net, method
         self.segment_seconds, self.batch_size, self.device = segment_seconds, batch_size, device
         self.segment_samples = round(segment_seconds * corpus.sample_rate)
@@ -136,9 +137,9 @@ class _Miner:
         lengths: Tensor,
     ) -> Tensor:
         """First samples of the anchors: (anchors,) long."""
-        frames = self._listen(audio).frame_probabilities  # (clips, frames, tagged classes)
-        rate = self.query_net.frames_per_second
-        if frames is None or rate is None:
+        rate = None if self.query_net is None else self.query_net.frames_per_second
+        frames = None if rate is None else self._listen(audio).frame_probabilities
+        if frames is None or rate is None:  # frames: (clips, frames, tagged classes)
             raise UserError(
                 "the query net gives no frame probabilities, which largest-area anchors need; "
                 "choose one that detects, or random anchors"
@@ -154,16 +155,18 @@ class _Miner:
     def _tag(self, segments: Sequence[Audio]) -> NDArray[np.float16]:
         """Probabilities of the corpus's classes: (anchors, classes), or (anchors, 0)."""
         tagged = []
+        if not len(self.tagged_class):
+            return np.zeros((len(segments), 0), np.float16)
         for first in range(0, len(segments), self.batch_size):
             output = self._listen(segments[first : first + self.batch_size]).clip_probabilities
-            if output is None:
-                return np.zeros((len(segments), 0), np.float16)
+            assert output is not None  # it has classes, so it gives their probabilities
             tagged.append(output[:, self.tagged_class].float().cpu().numpy().astype(np.float16))
         return np.concatenate(tagged)
 
     @torch.inference_mode()
     def _listen(self, audio: Sequence[Audio]) -> QueryOutput:
         """The query net's output for mono audio at the corpus's rate, zero-padded to one length."""
+        assert self.query_net is not None
         rate = self.query_net.sample_rate
         if rate != self.corpus.sample_rate:
             audio = [soxr.resample(clip, self.corpus.sample_rate, rate) for clip in audio]
@@ -172,9 +175,9 @@ class _Miner:
         return self.query_net(torch.from_numpy(batch).to(self.device))
 
 
-def _tagged_classes(query_net: QueryNet, corpus: Corpus) -> NDArray[np.int64]:
+def _tagged_classes(query_net: QueryNet | None, corpus: Corpus) -> NDArray[np.int64]:
     """Each class of the corpus among the query net's: (classes,); empty if it tags none."""
-    if not query_net.class_names:
+    if query_net is None or not query_net.class_names:
         return np.zeros(0, np.int64)
     known = {name: index for index, name in enumerate(query_net.class_names)}
     missing = [name for name in corpus.class_names if name not in known]

@@ -74,14 +74,14 @@ def allowed_interferers(
 
     class_index: (batch,) long, the class of each target.
     labels: (batch, classes) bool, the weak labels of each item's clip.
-    probabilities: (batch, classes), the tagger's for each item's segment, or None.
+    probabilities: (batch, classes), the tagger's for each item's segment; (batch, 0) or None without one.
     threshold: an item whose probability of a class is over it counts as holding that class.
 
     Returns (batch, batch) bool, rows are targets: false where the column's item carries the row's
     class by label or by tag, and on the diagonal.
     """
     holds = labels.bool()
-    if probabilities is not None:
+    if probabilities is not None and probabilities.shape[1]:
         holds = holds | (probabilities > threshold)
     allowed = ~holds[:, class_index].T  # (target, item)
     return allowed & ~torch.eye(len(class_index), dtype=torch.bool, device=allowed.device)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from registry.contracts import EmbeddingStrategy, QueryNet, QueryOutput, Separator
+from registry.contracts import (
+    EmbeddingStrategy,
+    Preparable,
+    QueryNet,
+    QueryOutput,
+    Separator,
+    TakesText,
+)
 from registry.errors import UserError
 
 
@@ -17,7 +24,8 @@ class UniversalSeparator(nn.Module):
 
     Args:
         query_net, embedding, separator: components that keep their contracts and fit each other.
-        class_ids: ids of the query net's classes, in order; their names where they have no ids.
+        class_names: names of the classes that the bank knows; the query net's, if it tags any.
+        class_ids: their ids, in order; their names where they have no ids.
         freeze_query_net: keep the query net in evaluation mode and without gradients.
 
     Attributes:
@@ -36,6 +44,7 @@ class UniversalSeparator(nn.Module):
         embedding: EmbeddingStrategy,
         separator: Separator,
         *,
+        class_names: Sequence[str] = (),
         class_ids: Sequence[str] | None = None,
         freeze_query_net: bool = True,
     ) -> None:
@@ -48,13 +57,25 @@ class UniversalSeparator(nn.Module):
         self.channels = separator.channels
         self.condition_size = separator.condition_size
         self.class_indexed = embedding.class_indexed
-        self.class_names = tuple(query_net.class_names)
-        self.class_ids = tuple(class_ids or query_net.class_names)
+        self.class_names = tuple(query_net.class_names) or tuple(class_names)
+        self.class_ids = tuple(class_ids or self.class_names)
         self.freeze_query_net = freeze_query_net
         self.query_net.requires_grad_(not freeze_query_net)
         bank = torch.zeros(len(self.class_names), self.condition_size)
         self.register_buffer("query_bank", bank)
+        # In a tuple, lest a form that is a module become a part of this one.
+        self._prepared: tuple[Callable[[Tensor, Tensor], Tensor], ...] = ()
         self.train(self.training)
+
+    def prepare(self, precision: torch.dtype = torch.float32) -> bool:
+        """Use the separator's form for inference, where gradients are off and the mode is evaluation.
+
+        `precision`: what that form computes in, see `uss_plugins.separation.precision`. False if the separator
+        has no such form; it then stays as it is.
+        """
+        if isinstance(self.separator, Preparable):
+            self._prepared = (self.separator.prepare(precision),)
+        return bool(self._prepared)
 
     def train(self, mode: bool = True) -> UniversalSeparator:
         """As for any module, except that a frozen query net stays in evaluation mode."""
@@ -64,6 +85,8 @@ class UniversalSeparator(nn.Module):
 
     def forward(self, mixture: Tensor, condition: Tensor) -> Tensor:
         """Estimate (batch, channels, samples) from `mixture` of that shape and (batch, condition_size)."""
+        if self._prepared and not self.training and not torch.is_grad_enabled():
+            return self._prepared[0](mixture, condition)
         return cast(Tensor, self.separator(mixture, condition))
 
     def listen(self, audio: Tensor) -> QueryOutput:
@@ -86,6 +109,22 @@ class UniversalSeparator(nn.Module):
             best = query.clip_probabilities.argmax(1)
             classes = nn.functional.one_hot(best, len(self.class_names)).float()
         return cast(Tensor, self.embedding(query, classes))
+
+    def condition_from_text(self, texts: Sequence[str]) -> Tensor:
+        """Conditions (len(texts), condition_size) of what some texts say, such as "a dog barking".
+
+        Raises:
+            UserError: the query net does not read, or the embedding strategy follows classes only.
+        """
+        net: object = self.query_net
+        if not isinstance(net, TakesText):
+            raise UserError(
+                f"the model's query net, {type(net).__name__}, reads no text; query by --query or --classes,"
+                " or train a model with query_net.name=clap, which does"
+            )
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_query_net):
+            query = QueryOutput(embedding=net.embed_text(texts))
+        return cast(Tensor, self.embedding(query, None))
 
     def condition_from_classes(self, indices: Sequence[int]) -> Tensor:
         """The bank's rows: (len(indices), condition_size)."""

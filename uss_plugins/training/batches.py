@@ -6,7 +6,8 @@ Shapes: batch, samples, classes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,8 @@ RETRY_STRIDE = 1_000_000_007
 MAX_RETRIES = 100
 VALIDATION_SEED = 1
 """Added to the recipe's seed for validation batches."""
+OTHERS = 1
+"""Sets the draws of other anchors apart from all that are drawn from the same seed."""
 
 
 class ClipBatch(NamedTuple):
@@ -47,8 +50,9 @@ class SegmentBatch(NamedTuple):
     segments: Tensor  # (batch, samples)
     class_index: Tensor  # (batch,) long: the class each was mined for
     labels: Tensor  # (batch, classes) bool: of the clip it comes from
-    probabilities: Tensor  # (batch, classes): the tagger's, of the segment
+    probabilities: Tensor  # (batch, classes): the tagger's, of the segment; (batch, 0) without one
     unreadable: int
+    others: Tensor | None = None  # (batch, samples): another anchor of each one's class
 
 
 class ClipBatches(Dataset[ClipBatch]):
@@ -71,12 +75,25 @@ class ClipBatches(Dataset[ClipBatch]):
 
 
 class SegmentBatches(Dataset[SegmentBatch]):
-    """Batch number n of class-balanced anchor segments."""
+    """Batch number n of class-balanced anchor segments.
 
-    def __init__(self, corpus: Corpus, anchors: AnchorTable, batch_size: int, seed: int) -> None:
+    with_others: give each segment another one of its class, too, to query by.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        anchors: AnchorTable,
+        batch_size: int,
+        seed: int,
+        *,
+        with_others: bool = False,
+    ) -> None:
         self.corpus = corpus
         self.anchors = anchors
         self.batch_size = batch_size
+        self.seed = seed
+        self.with_others = with_others
         class_count = len(corpus.class_names)
         one_hot = anchors.class_index[:, None] == np.arange(class_count)
         self.sampler = sampler_for(one_hot, seed, "anchor")
@@ -92,7 +109,26 @@ class SegmentBatches(Dataset[SegmentBatch]):
             torch.from_numpy(labels),
             torch.from_numpy(anchors.probabilities[rows].astype(np.float32)),
             unreadable,
+            self.others(number, rows) if self.with_others else None,
         )
+
+    def others(self, number: int, rows: Sequence[int]) -> Tensor:
+        """Another anchor of the class of each row, of another clip where there is one: (batch, samples)."""
+        generator = np.random.default_rng((self.seed, number, OTHERS))
+        return torch.from_numpy(np.stack([self.other(row, generator) for row in rows]))
+
+    def other(self, row: int, generator: np.random.Generator) -> NDArray[np.float32]:
+        """A random anchor of a row's class; where no other clip has one, the far end of the row's own."""
+        anchors = self.anchors
+        alike = (anchors.class_index == anchors.class_index[row]) & (
+            anchors.clip != anchors.clip[row]
+        )
+        for other in generator.permutation(np.flatnonzero(alike)).tolist():
+            with suppress(ClipUnreadableError):  # counted where it is drawn as a target
+                return self.read(other)
+        last = len(self.corpus.clip(int(anchors.clip[row]))) - anchors.segment_samples
+        start = 0 if 2 * anchors.start_samples[row] > last else max(0, last)
+        return read_segment(self.corpus, int(anchors.clip[row]), start, anchors.segment_samples)
 
     def read(self, row: int) -> NDArray[np.float32]:
         """The audio of an anchor: (samples,)."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
+
+import torch
+from torch import nn
 
 from registry import load_plugins
+from registry.contracts import Corpus, LoadsPretrained, QueryNet
 from registry.errors import UserError
+from uss_plugins.compose import build_component
 from uss_plugins.recipe import Component, NetSection, Recipe
-from uss_plugins.separation.folder import SEPARATOR, read_head
+from uss_plugins.separation.folder import SEPARATOR, WEIGHTS, load_weights, read_head
+from uss_plugins.separation.model import UniversalSeparator
 
 
 def check_nets(recipe: Recipe, class_names: Sequence[str]) -> None:
@@ -20,14 +26,25 @@ def check_nets(recipe: Recipe, class_names: Sequence[str]) -> None:
         UserError: all that is wrong, in one line.
     """
     problems = []
-    if recipe.of_tagger().query_net.weights is None and recipe.tagger is None:
-        net = "query_net" if recipe.detector is None else "detector"
+    key = "query_net" if recipe.detector is None else "detector"
+    tagger = recipe.of_tagger().query_net
+    if not has_tagger(recipe):
+        if recipe.anchors.method != "random":
+            problems.append(
+                f"{key} {tagger.name!r} tags no classes, so it cannot find anchors; write"
+                " anchors.method=random, or let a detector find them"
+            )
+    elif tagger.weights is None and recipe.tagger is None:
         problems.append(
-            f"no section 'tagger' says how to train the {net}; add it, or {net}.weights"
+            f"no section 'tagger' says how to train the {key}; add it, or {key}.weights"
         )
-    if recipe.detector is not None and recipe.query_net.weights is None:
+    weights = recipe.query_net.weights
+    if recipe.detector is not None and weights is None and tags_classes(recipe.query_net):
         problems.append("stage 1 trains the detector, not the query net; give query_net.weights")
-    if recipe.query_net.weights is not None:
+    net: object = build_net(recipe.query_net) if recipe.query_net.has_foreign_weights else None
+    if weights is not None and isinstance(net, LoadsPretrained):
+        net.load_pretrained(weights)
+    elif weights is not None:
         problems += disagreements("query_net", recipe.query_net, class_names)
     if recipe.detector is not None and recipe.detector.weights is not None:
         problems += disagreements("detector", recipe.detector, class_names, more_classes=True)
@@ -39,6 +56,47 @@ def check_nets(recipe: Recipe, class_names: Sequence[str]) -> None:
         )
     if problems:
         raise UserError("; ".join(problems))
+
+
+def check_rate(model: UniversalSeparator, corpus: Corpus) -> None:
+    """Refuse a model that works at another rate than the corpus it is to be trained on."""
+    if model.sample_rate != corpus.sample_rate:
+        raise UserError(
+            f"the model works at {model.sample_rate} Hz, the corpus at {corpus.sample_rate} Hz; give the"
+            f" corpus sample_rate={model.sample_rate}"
+        )
+
+
+def has_tagger(recipe: Recipe) -> bool:
+    """Whether the recipe has a net to find anchors with; without one they are placed at random."""
+    return tags_classes(recipe.of_tagger().query_net)
+
+
+def tags_classes(section: NetSection) -> bool:
+    """Whether a query net tags classes, or only embeds. Only taggers leave weights in a folder of our own."""
+    if section.weights is not None and not section.has_foreign_weights:
+        return True
+    return bool(build_net(section).class_names)
+
+
+def build_net(section: NetSection) -> QueryNet:
+    """A query net of one class, to ask what it can do."""
+    with torch.random.fork_rng(devices=[]):
+        known = {"class_names": ("any",)}
+        return cast(QueryNet, build_component("query_net", section, known))
+
+
+def load_given(query_net: nn.Module, section: NetSection) -> None:
+    """Fill a query net with the weights that its section gives.
+
+    Raises:
+        UserError: they cannot be read, or are another net's.
+    """
+    assert section.weights is not None
+    if section.has_foreign_weights and isinstance(query_net, LoadsPretrained):
+        query_net.load_pretrained(section.weights)
+    else:
+        load_weights(query_net, section.weights / WEIGHTS)
 
 
 def disagreements(

@@ -162,13 +162,18 @@ class SeparationSystem(StepSeededSystem):
             gain_range_db=self.mixing.gain_range_db,
         )
 
-    def condition(self, mixture: Mixture, classes: Tensor) -> Tensor:
+    def condition(self, mixture: Mixture, classes: Tensor, others: Tensor | None = None) -> Tensor:
         """Conditions (batch, condition_size) for the targets of a batch; `classes`: (batch, classes) one-hot.
+
+        `others`: (batch, samples), what is heard with `condition_from: another`.
 
         At separation the query net hears a mixture, never the clean source; training on that closes the gap.
         A class-indexed strategy keeps the target's class of what it hears. Any other has no classes to keep,
         so its condition describes the whole mixture, whichever source is the target.
         """
+        if self.condition_from == "another":
+            assert others is not None  # the stage asks its batches for them
+            return self.separator.condition_from_audio(others, classes)
         if self.condition_from == "clean":
             return self.separator.condition_from_audio(mixture.targets, classes)
         if self.separator.class_indexed:
@@ -186,7 +191,7 @@ class SeparationSystem(StepSeededSystem):
         """The mixtures of a batch and the estimates of their targets (batch, channels, samples)."""
         mixture = self.mixed(batch)
         classes = F.one_hot(batch.class_index, len(self.separator.class_names)).float()
-        condition = self.condition(mixture, classes)
+        condition = self.condition(mixture, classes, batch.others)
         audio = mixture.mixture.unsqueeze(1).expand(-1, self.separator.channels, -1)
         return mixture, self.separator(audio, condition)
 

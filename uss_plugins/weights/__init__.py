@@ -1,1 +1,1 @@
-"""Published weights: where they are, and how they get here when somebody asks for them."""
+"""Published weights: where they are, how they get here when somebody asks for them, and how they are read."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from registry.errors import UserError
-from uss_plugins.separation.importing.reading import Checkpoint
+from uss_plugins.weights.reading import Checkpoint
 
 SHOWN = 3
 """How many keys an error names."""

@@ -29,7 +29,6 @@ from uss_plugins.separation.importing.accounts import Accounts
 from uss_plugins.separation.importing.kernels import drop_smoothing
 from uss_plugins.separation.importing.names import same
 from uss_plugins.separation.importing.parts import fill_bank, fill_query_net, fill_separator
-from uss_plugins.separation.importing.reading import read_checkpoint
 from uss_plugins.separation.importing.recipes import SAMPLE_RATE, recipe_of, with_query_net
 from uss_plugins.separation.importing.recognise import (
     ADAPTOR,
@@ -44,6 +43,7 @@ from uss_plugins.separation.importing.recognise import (
 from uss_plugins.separation.importing.report import DETECTOR_FOLDER, Imported, sha256
 from uss_plugins.separation.importing.separator_folder import save_separator
 from uss_plugins.versions import versions
+from uss_plugins.weights.reading import read_checkpoint
 
 REPORT = "imported.json"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from registry.errors import UserError
-from uss_plugins.separation.importing.reading import Checkpoint
+from uss_plugins.weights.reading import Checkpoint
 
 SEPARATOR, QUERY_NET, ADAPTOR = "ss_model.", "query_net.base.", "query_net."
 DETECTOR, SCORER = (

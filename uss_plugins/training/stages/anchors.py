@@ -20,6 +20,7 @@ from uss_plugins.recipe import Recipe
 from uss_plugins.separation.folder import WEIGHTS, load_query_net
 from uss_plugins.training.devices import check_one_process
 from uss_plugins.training.experiment import Experiment, read_json, with_bar, write_json
+from uss_plugins.training.pretrained import has_tagger
 from uss_plugins.training.unchanged import ANCHORS, keep_recipe
 
 FIGURES = "anchors.json"
@@ -38,10 +39,7 @@ def mine(experiment: Experiment) -> dict[str, Any]:
     if is_mined(experiment):
         return read_json(folder / FIGURES)
     check_one_process("mining")
-    tagger = experiment.tagger_folder
-    if not (tagger / WEIGHTS).exists():
-        raise UserError(f"{tagger}: no tagger yet to mine with; run train-tagger first")
-    query_net = load_query_net(tagger)
+    query_net = load_tagger(experiment)
     figures: dict[str, Any] = {}
     for split in used_splits(recipe):
         corpus = experiment.corpus(split)
@@ -51,6 +49,20 @@ def mine(experiment: Experiment) -> dict[str, Any]:
         figures[split] |= truth_of(table, corpus, experiment, split)
     write_json(folder / FIGURES, figures)
     return figures
+
+
+def load_tagger(experiment: Experiment) -> nn.Module | None:
+    """The net that mines; None where the recipe has none, and places anchors at random.
+
+    Raises:
+        UserError: it is not trained yet.
+    """
+    if not has_tagger(experiment.recipe):
+        return None
+    tagger = experiment.tagger_folder
+    if not (tagger / WEIGHTS).exists():
+        raise UserError(f"{tagger}: no tagger yet to mine with; run train-tagger first")
+    return load_query_net(tagger)
 
 
 def used_splits(recipe: Recipe) -> list[str]:
@@ -65,7 +77,7 @@ def is_mined(experiment: Experiment) -> bool:
 
 
 def mine_split(
-    experiment: Experiment, corpus: Corpus, query_net: nn.Module, split: str
+    experiment: Experiment, corpus: Corpus, query_net: nn.Module | None, split: str
 ) -> AnchorTable:
     """The anchors of one split."""
     section = experiment.recipe.anchors
@@ -73,7 +85,7 @@ def mine_split(
         f"mining {split} anchors",
         lambda report: mine_anchors(
             corpus,
-            cast(QueryNet, query_net),
+            cast("QueryNet | None", query_net),
             segment_seconds=section.segment_seconds,
             method=section.method,
             batch_size=section.batch_size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from uss_plugins.training.batches import VALIDATION_SEED, SegmentBatches, loader
 from uss_plugins.training.experiment import Experiment, read_json, write_json
 from uss_plugins.training.fit import FitResult, fit, last_checkpoint
 from uss_plugins.training.losses import find_loss
-from uss_plugins.training.pretrained import check_nets
+from uss_plugins.training.pretrained import check_nets, check_rate, has_tagger, load_given
 from uss_plugins.training.stages.anchors import is_mined, mine
 from uss_plugins.training.stages.tagger import train_tagger
 from uss_plugins.training.systems import SeparationSystem
@@ -49,13 +50,17 @@ def train_separator(experiment: Experiment) -> dict[str, Any]:
     model = initial_model(experiment, train)
     loss = find_loss(recipe.training.loss)
     system = SeparationSystem(model, loss, recipe.training, recipe.mixing, recipe.seed)
-    batch_size = recipe.training.batch_size
+    batches = partial(
+        SegmentBatches,
+        batch_size=recipe.training.batch_size,
+        with_others=recipe.training.condition_from == "another",
+    )
     result = fit(
         system,
         *loaders(
             system,
-            SegmentBatches(train, anchors["train"], batch_size, recipe.seed),
-            SegmentBatches(valid, anchors["valid"], batch_size, recipe.seed + VALIDATION_SEED),
+            batches(train, anchors["train"], seed=recipe.seed),
+            batches(valid, anchors["valid"], seed=recipe.seed + VALIDATION_SEED),
             recipe.training,
         ),
         recipe.training,
@@ -82,8 +87,10 @@ def stages_before(experiment: Experiment) -> dict[str, Any]:
     Raises:
         UserError: they are missing, and several processes would make them.
     """
-    has_tagger = (experiment.tagger_folder / WEIGHTS).exists()
-    if experiment.devices.process_count > 1 and not (has_tagger and is_mined(experiment)):
+    if experiment.devices.process_count > 1 and not (
+        is_mined(experiment)
+        and (not has_tagger(experiment.recipe) or (experiment.tagger_folder / WEIGHTS).exists())
+    ):
         raise UserError(
             f"{experiment.shared}: no tagger or no anchors yet, which several devices would all make; run"
             " train-tagger and mine-anchors first"
@@ -98,7 +105,11 @@ def initial_model(experiment: Experiment, corpus: Corpus) -> UniversalSeparator:
     recipe = experiment.recipe
     torch.manual_seed(recipe.seed)
     model = build_model(recipe, corpus.class_names, corpus.class_ids)
-    load_weights(model.query_net, (recipe.query_net.weights or experiment.tagger_folder) / WEIGHTS)
+    check_rate(model, corpus)
+    if recipe.query_net.weights is not None:
+        load_given(model.query_net, recipe.query_net)
+    elif recipe.detector is None and has_tagger(recipe):
+        load_weights(model.query_net, experiment.tagger_folder / WEIGHTS)
     if recipe.separator.weights is not None:
         load_weights(model.separator, recipe.separator.weights / WEIGHTS)
     return model

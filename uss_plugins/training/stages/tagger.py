@@ -19,6 +19,7 @@ from uss_plugins.training.average_precision import mean_average_precision
 from uss_plugins.training.batches import VALIDATION_SEED, ClipBatches, loaders
 from uss_plugins.training.experiment import Experiment, read_json, write_json
 from uss_plugins.training.fit import fit, last_checkpoint
+from uss_plugins.training.pretrained import has_tagger
 from uss_plugins.training.systems import TaggerSystem
 from uss_plugins.training.unchanged import TAGGER, keep_recipe
 from uss_plugins.versions import versions
@@ -29,9 +30,9 @@ FIGURES = "tagger.json"
 def train_tagger(experiment: Experiment) -> dict[str, Any]:
     """Train the query net as a tagger on weak labels. Returns what `tagger.json` holds.
 
-    With a detector in the recipe, that is trained. A net whose weights are given is not: only `weights`,
-    their folder, and `seconds`, 0, are returned. Of several processes, only the first returns figures; the
-    others return nothing, an empty dict.
+    With a detector in the recipe, that is trained. A net whose weights are given, or that tags no classes, is
+    not: only `seconds`, 0, is returned, and in the first case `weights`, their folder. Of several processes,
+    only the first returns figures; the others return nothing, an empty dict.
 
     Raises:
         UserError: the recipe does not fit the corpus, the folder was begun with another recipe, or an
@@ -40,6 +41,8 @@ def train_tagger(experiment: Experiment) -> dict[str, Any]:
     recipe, section = experiment.recipe.of_tagger(), experiment.recipe.tagger
     if recipe.query_net.weights is not None:
         return {"weights": str(recipe.query_net.weights), "seconds": 0.0}
+    if not has_tagger(experiment.recipe):
+        return {"seconds": 0.0}
     folder = experiment.tagger_folder
     finished = (folder / WEIGHTS).exists()
     keep_recipe(folder, recipe, TAGGER, begun=finished or last_checkpoint(folder).exists())
@@ -87,17 +90,8 @@ def train_tagger(experiment: Experiment) -> dict[str, Any]:
 
 
 def fresh_tagger(recipe: Recipe, corpus: Corpus) -> nn.Module:
-    """The query net of a recipe with fresh weights.
-
-    Raises:
-        UserError: the net tags no classes.
-    """
-    query_net = build_query_net(recipe, corpus.class_names)
-    if not query_net.class_names:
-        raise UserError(
-            f"query net {recipe.query_net.name!r} tags no classes, so it cannot be trained as a tagger"
-        )
-    return cast(nn.Module, query_net)
+    """The query net of a recipe with fresh weights."""
+    return cast(nn.Module, build_query_net(recipe, corpus.class_names))
 
 
 @torch.no_grad()
