@@ -112,3 +112,24 @@ def test_sizes_that_do_not_fit_are_refused_in_one_line(changes: dict[str, object
     with pytest.raises(UserError, match="resunet: ") as error:
         small(**changes)
     assert "\n" not in str(error.value)
+
+
+def test_channels_last_gives_the_same_estimates_and_gradients() -> None:
+    mixture, condition = torch.randn(3, 1, 900).double(), torch.rand(3, 3).double()
+    results = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(0)
+        separator = small().double()
+        separator.to(memory_format=memory_format)
+        magnitude = separator.stft(mixture).abs().double()
+        maps = separator.estimate_maps(magnitude, condition)
+        maps.square().sum().backward()
+        gradients = [parameter.grad for parameter in separator.parameters()]
+        results.append(
+            (maps.detach(), [gradient for gradient in gradients if gradient is not None])
+        )
+    (maps, gradients), (maps_last, gradients_last) = results
+    torch.testing.assert_close(maps_last, maps)
+    assert len(gradients) == len(gradients_last) > 20
+    for one, other in zip(gradients, gradients_last, strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-6, atol=1e-9)
