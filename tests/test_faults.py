@@ -33,7 +33,7 @@ from uss_plugins.separation.folder import load_weights, save_weights
 from uss_plugins.separation.hierarchy.plan import Selection
 from uss_plugins.separation.hierarchy.walk import separate_hierarchy
 from uss_plugins.separation.model import UniversalSeparator
-from uss_plugins.separation.queries import AudioConditions, classes_query
+from uss_plugins.separation.queries import FixedConditions, classes_query
 from uss_plugins.separation.recording import Settings, make_segmenter, separate_recording
 from uss_plugins.training.systems import SeparationSystem, make_optimiser
 
@@ -173,7 +173,7 @@ def test_8_a_recording_keeps_its_channels_rate_and_length(tmp_path: Path) -> Non
     made = separate_recording(
         model_of(SoftEmbedding(3)),
         tmp_path / "in.wav",
-        AudioConditions("all", torch.ones(3)),
+        FixedConditions({"all": torch.ones(3)}),
         tmp_path / "out",
     )
     back, rate = soundfile.read(made.outputs[0].path)

@@ -7,7 +7,7 @@ from registry import Register, hookimpl
 
 @hookimpl
 def register_query_nets(register: Register) -> None:
-    """The PANNs family."""
+    """The PANNs family, and what transformers has."""
     panns = "uss_plugins.query_nets.panns"
     register(
         "cnn14", f"{panns}:cnn14", summary="PANNs Cnn14: clip tags and embedding, 82 M parameters"
@@ -19,6 +19,27 @@ def register_query_nets(register: Register) -> None:
     )
     register(
         "cnn_small", f"{panns}:cnn_small", summary="a narrow PANNs detector, trainable on two cores"
+    )
+    register(
+        "ast",
+        "uss_plugins.query_nets.ast:Ast",
+        summary="Audio Spectrogram Transformer: AudioSet's 527 classes (extra: transformers)",
+    )
+    register(
+        "clap",
+        "uss_plugins.query_nets.clap:Clap",
+        summary="CLAP: audio and text into one embedding (extra: transformers)",
+    )
+    speaker = "uss_plugins.query_nets.speaker"
+    register(
+        "speechbrain_ecapa",
+        f"{speaker}:speechbrain_ecapa",
+        summary="SpeechBrain's ECAPA-TDNN: a voice sample is the query; embeds, tags nothing",
+    )
+    register(
+        "speechbrain_xvector",
+        f"{speaker}:speechbrain_xvector",
+        summary="SpeechBrain's x-vectors: a voice sample is the query; embeds, tags nothing",
     )
 
 

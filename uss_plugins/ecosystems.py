@@ -1,6 +1,6 @@
-"""Imports Asteroid, SpeechBrain and what they stand on, also beside a PyTorch built without CUDA.
+"""Imports Asteroid, SpeechBrain, transformers and what they stand on, also beside a PyTorch without CUDA.
 
-Both import torchaudio, whose compiled extension is linked with CUDA, and so cannot be loaded where
+All three import torchaudio, whose compiled extension is linked with CUDA, and so cannot be loaded where
 PyTorch has none, though nothing here uses it. torchaudio can do without: it looks for the library
 of its extension and, finding no file, goes on. Where there is one that does not load, it is shown
 a folder without.
@@ -9,6 +9,7 @@ a folder without.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 import warnings
 from pathlib import Path
@@ -32,9 +33,29 @@ def import_speechbrain(module: str = "speechbrain") -> ModuleType:
     return _import_without_warnings(module)
 
 
+def import_transformers(module: str = "transformers") -> ModuleType:
+    """Import Hugging Face's transformers, or a module of it. Raises as `import_torchaudio`, and:
+
+    Raises:
+        UserError: it is not installed, being an extra; with the command that installs it.
+    """
+    if importlib.util.find_spec("transformers") is None:
+        raise UserError(
+            "Hugging Face's transformers is not installed; run: pip install 'uss-plugins[transformers]'"
+        )
+    if importlib.util.find_spec("torchaudio") is not None:
+        import_torchaudio()
+    return importlib.import_module(module)
+
+
 def import_torchmetrics(module: str = "torchmetrics") -> ModuleType:
     """Import torchmetrics, or a module of it, without version 0.11's warning of setuptools."""
     return _import_without_warnings(module)
+
+
+def import_lightning_environments() -> ModuleType:
+    """Import what Lightning knows of launchers, without that warning either."""
+    return _import_without_warnings("lightning_fabric.plugins.environments")
 
 
 def import_torchaudio() -> ModuleType:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from registry.errors import UserError
 from uss_plugins.audio.files import AudioFileError
 from uss_plugins.audio.overlap_add import fade_in
-from uss_plugins.separation.queries import AudioConditions, classes_query, detected_query
+from uss_plugins.separation.queries import FixedConditions, classes_query, detected_query
 from uss_plugins.separation.recording import Separation, Settings, separate_recording
 
 SHORT = Settings(segment_seconds=0.1, overlap_seconds=0.02)
@@ -54,7 +54,7 @@ def passed_through(
     """What a separator that returns its input makes of a recording (32-bit float)."""
     soundfile.write(tmp_path / "in.wav", audio, rate, subtype="FLOAT")
     model = band_model(ReturnsItsInput())
-    query = AudioConditions("all", torch.ones(4))
+    query = FixedConditions({"all": torch.ones(4)})
     made = separate_recording(model, tmp_path / "in.wav", query, tmp_path / "out", settings)
     info = soundfile.info(made.outputs[0].path)
     assert (info.samplerate, info.channels, info.frames) == (rate, audio.shape[1], len(audio))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import platform
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -24,7 +25,7 @@ class Check(NamedTuple):
 @click.command("doctor")
 @click.pass_context
 def doctor(context: click.Context) -> None:
-    """Check Python, PyTorch and its devices, Asteroid, SpeechBrain and every plug-in.
+    """Check Python, PyTorch and its devices, Asteroid, SpeechBrain, extras and every plug-in.
 
     Exits with code 1 if something is wrong.
     """
@@ -39,7 +40,12 @@ def doctor(context: click.Context) -> None:
 
 
 def _checks() -> Iterator[Check]:
-    from uss_plugins.ecosystems import import_asteroid, import_speechbrain, import_torchmetrics
+    from uss_plugins.ecosystems import (
+        import_asteroid,
+        import_speechbrain,
+        import_torchmetrics,
+        import_transformers,
+    )
 
     yield Check(f"Python {platform.python_version()}")
     torch = _check_import("torch", lambda: importlib.import_module("torch"))
@@ -51,6 +57,7 @@ def _checks() -> Iterator[Check]:
     yield _check_import("torchmetrics", import_torchmetrics)
     yield _check_import("asteroid", lambda: import_asteroid("asteroid.engine"))
     yield _check_import("speechbrain", import_speechbrain)
+    yield _check_extra("transformers", import_transformers)
     yield from _check_plugins()
 
 
@@ -64,6 +71,15 @@ def _check_import(distribution: str, load: Callable[[], object]) -> Check:
     except Exception as error:  # whatever stops an import is what the user wants to see
         return Check(subject, one_line(error))
     return Check(subject)
+
+
+def _check_extra(extra: str, load: Callable[[], object]) -> Check:
+    """An optional distribution, of the extra of its name: being absent is no fault."""
+    if importlib.util.find_spec(extra) is None:
+        return Check(
+            f"without {extra}, which some components need: pip install 'uss-plugins[{extra}]'"
+        )
+    return _check_import(extra, load)
 
 
 def _processor() -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from uss_plugins.audio.pipes import STANDARD
 from uss_plugins.cli.separate_choice import check_choice
 from uss_plugins.cli.separate_options import (
     FILE,
@@ -33,15 +34,25 @@ from uss_plugins.cli.several_values import SeveralValuesCommand
 def separate(files: tuple[Path, ...], **given: Any) -> int:
     """Extract sounds from recordings.
 
-    The sounds are chosen by --classes, by --query, by the ontology (--levels, --node), or else are all the
-    classes that are heard. Give the recordings before --query. A recording that cannot be separated gets one
-    line, and in the end the exit code is 2; the others are done.
+    FILE is a recording, a folder of them, a text file that lists them, or `-` for a WAV on standard input. The
+    sounds are chosen by --classes, by --query, by the ontology (--levels, --node), or else are all the classes
+    that are heard. Give the recordings before --query.
+
+    Run again it does what is missing. What came of each recording is added to DIR/manifest.jsonl. One that
+    cannot be separated gets a line, and in the end the exit code is 2; the others are done. Launched by torchrun
+    or SLURM, the processes share the recordings, each has a manifest, and the exit code tells nothing of them.
     """
-    options = SeparateOptions(**given)
+    options = SeparateOptions(**{**given, "output_dir": given["output_dir"] or Path()})
     check_choice(options)
     from uss_plugins.cli.separate_files import separate_all
-    from uss_plugins.cli.separate_run import open_separator, plan_all
+    from uss_plugins.cli.separate_pipe import separate_to_output, settle_output
+    from uss_plugins.cli.separate_run import plan_all
+    from uss_plugins.cli.stopping import stops_when_told
 
-    if options.plan:
-        return plan_all(files, options)
-    return separate_all(files, open_separator(options), options.output_dir, options.as_json)
+    options = settle_output(files, options)
+    with stops_when_told():
+        if options.plan:
+            return plan_all(files, options)
+        if options.output_dir == STANDARD:
+            return separate_to_output(files[0], options)
+        return separate_all(files, options)

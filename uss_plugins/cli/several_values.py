@@ -8,6 +8,7 @@ import click
 
 SEVERAL: dict[str, Callable[[str], bool]] = {
     "--query": lambda value: True,
+    "--not-query": lambda value: True,
     "--levels": str.isdecimal,
 }
 """Option -> which of the arguments after its first value belong to it, too; up to the next option."""

@@ -3,12 +3,15 @@
 recipe.yaml          the whole recipe, defaults written out
 weights.safetensors  all parameters and buffers, the query bank among them
 classes.csv          index, id, name of each class
+query_net/           settings and tokeniser of a query net that is built from files; without weights
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import os
+import shutil
 from pathlib import Path
 
 import torch
@@ -16,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from registry.contracts import KeepsFiles
 from registry.errors import UserError
 from uss_plugins.compose import build_model, build_query_net
 from uss_plugins.files import write_text, written_aside
@@ -23,6 +27,7 @@ from uss_plugins.recipe import Recipe, dump_recipe, load_recipe
 from uss_plugins.separation.model import UniversalSeparator
 
 RECIPE, WEIGHTS, CLASSES = "recipe.yaml", "weights.safetensors", "classes.csv"
+QUERY_NET_FILES = "query_net"
 SEPARATOR = "separator.yaml"  # of a separator's own folder, see importing/separator_folder.py
 
 
@@ -30,6 +35,7 @@ def save_model(model: UniversalSeparator, folder: Path, recipe: Recipe) -> None:
     """Write a model folder. The weights come last: a folder that has them is whole."""
     write_text(folder / RECIPE, dump_recipe(recipe))
     write_classes(folder / CLASSES, model.class_names, model.class_ids)
+    save_query_net_files(model.query_net, folder)
     save_weights(model, folder / WEIGHTS)
 
 
@@ -41,7 +47,7 @@ def load_model(folder: str | Path, device: str = "cpu") -> UniversalSeparator:
     """
     folder = Path(folder)
     recipe, names, ids = read_head(folder)
-    model = build_model(recipe, names, ids)
+    model = build_model(recipe, names, ids, query_net_files(folder))
     load_weights(model, folder / WEIGHTS)
     return model.eval().to(device)
 
@@ -50,10 +56,28 @@ def load_query_net(folder: str | Path, device: str = "cpu") -> nn.Module:
     """The query net of a tagger's folder, in evaluation mode. Raises as `load_model`."""
     folder = Path(folder)
     recipe, names, _ = read_head(folder)
-    query_net = build_query_net(recipe, names)
+    query_net = build_query_net(recipe, names, query_net_files(folder))
     assert isinstance(query_net, nn.Module)
     load_weights(query_net, folder / WEIGHTS)
     return query_net.eval().to(device)
+
+
+def query_net_files(folder: Path) -> Path | None:
+    """The files that the query net of a model's or a tagger's folder is built from, if it needs any."""
+    files = folder / QUERY_NET_FILES
+    return files if files.is_dir() else None
+
+
+def save_query_net_files(query_net: object, folder: Path) -> None:
+    """Write the files that a query net is built from, all of them or none."""
+    if not isinstance(query_net, KeepsFiles):
+        return
+    files, aside = folder / QUERY_NET_FILES, folder / f"{QUERY_NET_FILES}.{os.getpid()}.part"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    query_net.save_files(aside)
+    shutil.rmtree(files, ignore_errors=True)
+    aside.rename(files)
 
 
 def read_head(folder: Path) -> tuple[Recipe, list[str], list[str]]:

@@ -1,4 +1,4 @@
-"""What a recording is asked for: by class names, by example audio, or all that is heard in it.
+"""What a recording is asked for: by class names, by example audio or text, or all that is heard in it.
 
 A query becomes `Conditions`: called with the audio of some segments, it says for each segment which outputs
 sound in it and with which condition. Conditions and activity may thus change from segment to segment.
@@ -37,7 +37,7 @@ class Cue:
 class Conditions(Protocol):
     """A query, as the separation of recordings wants it.
 
-    classes: output -> names of the classes it is made of (none for a query by audio).
+    classes: output -> names of the classes it is made of (none for a query by audio or text).
     always: outputs that get a file even where they are never heard.
     """
 
@@ -49,17 +49,21 @@ class Conditions(Protocol):
         ...
 
 
-class AudioConditions:
-    """One condition for the whole recording, made beforehand from example audio."""
+class FixedConditions:
+    """For each output one condition for the whole recording, made beforehand from example audio or text.
 
-    def __init__(self, name: str, condition: Tensor) -> None:
-        self.classes: Mapping[str, tuple[str, ...]] = {name: ()}
-        self.always: tuple[str, ...] = (name,)
-        self._cue = Cue(condition)
+    conditions: output -> (condition_size,).
+    """
+
+    def __init__(self, conditions: Mapping[str, Tensor]) -> None:
+        self.conditions = conditions
+        self.classes: Mapping[str, tuple[str, ...]] = dict.fromkeys(conditions, ())
+        self.always: tuple[str, ...] = tuple(conditions)
+        self._cues = {name: Cue(condition) for name, condition in conditions.items()}
 
     def __call__(self, audio: Tensor) -> list[dict[str, Cue]]:
-        """The same cue for every segment."""
-        return [dict.fromkeys(self.always, self._cue) for _ in audio]
+        """The same cues for every segment."""
+        return [dict(self._cues) for _ in audio]
 
 
 class ClassConditions:

@@ -15,7 +15,7 @@ from uss_plugins.audio.overlap_add import Segmenter
 from uss_plugins.audio.resampling import StreamingResampler
 from uss_plugins.audio.silence import remove_silence
 from uss_plugins.separation.model import UniversalSeparator
-from uss_plugins.separation.queries import AudioConditions
+from uss_plugins.separation.queries import FixedConditions
 
 QUERY_SEGMENT_SECONDS = 2.0
 """As long as an anchor segment in training, so that a query is what the model has learnt to follow."""
@@ -23,14 +23,15 @@ SILENCE_FRAME_SECONDS = 0.1
 SILENCE_PEAK = 0.02
 
 
-def audio_query(model: UniversalSeparator, paths: Sequence[Path]) -> AudioConditions:
+def audio_query(model: UniversalSeparator, paths: Sequence[Path]) -> FixedConditions:
     """What sounds like these recordings: the mean over their conditions (paper, section III-F).
 
     Raises:
         AudioFileError: one of them cannot be read, or is silent.
     """
     conditions = torch.stack([condition_from_file(model, path) for path in paths])
-    return AudioConditions(paths[0].stem if len(paths) == 1 else "query", conditions.mean(0))
+    name = paths[0].stem if len(paths) == 1 else "query"
+    return FixedConditions({name: conditions.mean(0)})
 
 
 @torch.inference_mode()
