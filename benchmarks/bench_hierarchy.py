@@ -1,21 +1,22 @@
 """The full ontology walk: every node of levels 1 to 3 active, in a 10-s recording.
 
-`extra_info` holds how many segments the query net was given (`tagger_segments`: as many as the recording has,
-whatever the number of nodes), `nodes`, and `estimates`, how often the separator ran on one segment. The
-released system's tree (`first_parent`) has 299 nodes; the graph with all parents has 319.
+Its figures: how many segments the query net was given, and in how many calls (as many segments as the
+recording has, whatever the number of nodes); nodes; and estimates, how often the separator ran on one
+segment. The released system's tree has 299 nodes; the graph with all parents has 319.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from measuring import Measure
 from torch import nn
 
+from uss_plugins.benchmarking.measures import parameter_count
 from uss_plugins.embeddings.soft import SoftEmbedding
 from uss_plugins.labels.audioset import classes
 from uss_plugins.query_nets.panns import cnn_small
@@ -23,6 +24,7 @@ from uss_plugins.separation.hierarchy.conditions import NodeConditions
 from uss_plugins.separation.hierarchy.plan import Selection
 from uss_plugins.separation.hierarchy.walk import plan_recording
 from uss_plugins.separation.model import UniversalSeparator
+from uss_plugins.separation.precision import choose_precision
 from uss_plugins.separation.recording import Settings, separate_recording
 from uss_plugins.separators.resunet import resunet_small
 
@@ -41,10 +43,11 @@ class CountsSegments:
         self.segments += len(inputs[0])
 
 
+@pytest.mark.benchmark(group="ontology walk, levels 1 to 3")
 @pytest.mark.parametrize("first_parent", [True, False], ids=["released_tree", "graph"])
 @pytest.mark.parametrize("segment_seconds", [2.0, 10.0])
 def test_all_nodes_of_three_levels(
-    benchmark: Any, tmp_path: Path, segment_seconds: float, first_parent: bool
+    measure: Measure, tmp_path: Path, segment_seconds: float, first_parent: bool
 ) -> None:
     torch.manual_seed(0)
     names = tuple(one.name for one in classes())
@@ -54,6 +57,7 @@ def test_all_nodes_of_three_levels(
         resunet_small(condition_size=len(names), stage_channels=[8, 8, 16, 16]),
         class_ids=[one.machine_id for one in classes()],
     ).eval()
+    model.prepare(choose_precision("auto"))
     counter = CountsSegments(model.query_net)
     path = tmp_path / "noise.wav"
     noise = np.random.default_rng(0).uniform(-0.1, 0.1, round(SECONDS * RATE))
@@ -68,17 +72,21 @@ def test_all_nodes_of_three_levels(
         separate_recording(model, path, conditions, folder, settings, places=plan.places)
         return len(plan.outputs), sum(plan.estimate_counts())
 
-    nodes, estimates = benchmark.pedantic(walk, rounds=1)
+    rounds: list[tuple[int, int]] = []
+    measure.benchmark.pedantic(lambda: rounds.append(walk()), rounds=1)
+    ((nodes, estimates),) = rounds
     segments = round(SECONDS / segment_seconds)
     assert nodes == (299 if first_parent else 319)
     assert counter.segments == segments
-    benchmark.extra_info.update(
-        tagger_segments=counter.segments,
-        tagger_calls=counter.calls,
-        nodes=nodes,
-        estimates=estimates,
-    )
-    print(
-        f"\n{nodes} nodes, {segments} segments: the tagger heard {counter.segments} segments in"
-        f" {counter.calls} calls, the separator made {estimates} estimates"
+    measure.note(
+        f"{'released tree' if first_parent else 'graph'}, segments of {segment_seconds:g} s",
+        parameter_count=parameter_count(model),
+        seconds=measure.median,
+        audio_seconds=SECONDS,
+        figures={
+            "nodes": nodes,
+            "estimates": estimates,
+            "tagger_segments": counter.segments,
+            "tagger_calls": counter.calls,
+        },
     )

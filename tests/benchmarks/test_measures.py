@@ -17,6 +17,7 @@ from uss_plugins.benchmarking.measures import (
     peak_memory_bytes,
     reset_peak_memory,
 )
+from uss_plugins.separators.resunet import resunet_small
 
 GRADIENTS: dict[str, Callable[[], object]] = {
     "gradients": torch.enable_grad,
@@ -64,6 +65,34 @@ def test_recurrent_layers(
     directions = 1 + bidirectional
     per_step = directions * gates * 7 * (5 + 7) + directions * gates * 7 * (7 * directions + 7)
     assert forward_macs(net, torch.randn(3, 11, 5), mode) == 3 * 11 * per_step
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_prepared_form_of_a_separator_as_much_as_its_module(channels: int) -> None:
+    """Its fused layers are counted; what it merges saves, and what it scales adds, less than a tenth."""
+    net = resunet_small(
+        condition_size=3, channels=channels, stage_channels=[8, 16], window_size=64, hop_size=32
+    ).eval()
+    mixture, condition = torch.randn(2, channels, 640), torch.rand(2, 3)
+    with torch.no_grad():
+        plain = giga_macs(lambda: net(mixture, condition))
+        prepared = giga_macs(lambda: net.prepare(torch.float32)(mixture, condition))
+    assert prepared == pytest.approx(plain, rel=0.1)
+
+
+def test_a_fused_convolution() -> None:
+    operators = torch.ops.mkldnn
+    x, kernel, into = torch.randn(2, 3, 5, 6), torch.randn(4, 3, 3, 3), torch.zeros(2, 4, 5, 6)
+    place = ([1, 1], [1, 1], [1, 1], 1)
+
+    def call() -> None:
+        operators._convolution_pointwise(x, kernel, None, *place, "none", [], "")
+        operators._convolution_pointwise_.binary(
+            into, x, kernel, None, *place, "add", 1.0, None, [], ""
+        )
+
+    with torch.no_grad():
+        assert giga_macs(call) * 1e9 == 2 * (2 * 4 * 5 * 6 * 3 * 3 * 3)
 
 
 def test_a_transformer_layer(mode: Callable[[], object]) -> None:

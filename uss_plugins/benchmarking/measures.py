@@ -47,7 +47,7 @@ def giga_macs(call: Callable[[], object]) -> float:
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with sdpa_kernel(SDPBackend.MATH):
-            counter = FlopCounterMode(display=False, custom_mapping=RECURRENT_LAYERS)
+            counter = FlopCounterMode(display=False, custom_mapping=FUSED_OPERATORS)
             with counter:
                 call()
     finally:
@@ -158,9 +158,43 @@ def _recurrent_flops(inputs: Sequence[int], weights: Sequence[Sequence[int]]) ->
     return 2 * math.prod(inputs[:-1]) * matrices
 
 
-RECURRENT_LAYERS: dict[Any, Any] = {
-    torch.ops.aten.mkldnn_rnn_layer: _onednn_forward,
-    torch.ops.aten.mkldnn_rnn_layer_backward: _onednn_backward,
-    torch.ops.aten._cudnn_rnn: _cudnn_forward,
-    torch.ops.aten._cudnn_rnn_backward: _cudnn_backward,
-}
+# oneDNN's convolutions with what follows them fused in, as prepared separators use them.
+
+
+def _fused_convolution(
+    _: Sequence[int], second: Any, third: Any, *__: Any, out_shape: Any, **___: Any
+) -> int:
+    """Its operands are input, kernel, bias; with a sum fused in, two images and then the kernel."""
+    has_sum = third is not None and len(third) > 1
+    return _convolution_flops(third if has_sum else second, out_shape)
+
+
+def _fused_upsampling(inputs: Sequence[int], kernel: Any, *_: Any, **__: Any) -> int:
+    return _convolution_flops(kernel, inputs)
+
+
+def _convolution_flops(kernel: Sequence[int], places: Sequence[int]) -> int:
+    """The whole kernel is applied at each of `places`: (batch, channels, *place)."""
+    return 2 * places[0] * math.prod(places[2:]) * math.prod(kernel)
+
+
+def _fused_operators() -> dict[Any, Any]:
+    """What the counter does not know by itself: operator -> its operations, from shapes."""
+    counts: dict[Any, Any] = {
+        torch.ops.aten.mkldnn_rnn_layer: _onednn_forward,
+        torch.ops.aten.mkldnn_rnn_layer_backward: _onednn_backward,
+        torch.ops.aten._cudnn_rnn: _cudnn_forward,
+        torch.ops.aten._cudnn_rnn_backward: _cudnn_backward,
+    }
+    fused = {
+        "_convolution_pointwise": _fused_convolution,
+        "_convolution_pointwise_": _fused_convolution,
+        "_convolution_transpose_pointwise": _fused_upsampling,
+    }
+    for name, count in fused.items():  # a torch without oneDNN lacks them
+        if hasattr(torch.ops.mkldnn, name):
+            counts[getattr(torch.ops.mkldnn, name)] = count
+    return counts
+
+
+FUSED_OPERATORS = _fused_operators()
