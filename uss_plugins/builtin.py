@@ -74,6 +74,17 @@ def register_separators(register: Register) -> None:
         f"{resunet}:resunet_small",
         summary="a narrow ResUNet, trainable on two cores",
     )
+    speechbrain = "uss_plugins.separators.speechbrain_separators"
+    register(
+        "speechbrain_sepformer",
+        f"{speechbrain}:speechbrain_sepformer",
+        summary="SpeechBrain's SepFormer with FiLM: transformers within chunks, then across",
+    )
+    register(
+        "speechbrain_resepformer",
+        f"{speechbrain}:speechbrain_resepformer",
+        summary="SpeechBrain's RE-SepFormer with FiLM: its segments exchange means only",
+    )
 
 
 @hookimpl

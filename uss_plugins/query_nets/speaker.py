@@ -61,20 +61,14 @@ class SpeakerNet(nn.Module):
         self.normalise = normalise
         self.min_samples = (min_frames - 1) * round(HOP_SECONDS * sample_rate)
         self.encoder = encoder
-        self.features = import_speechbrain("speechbrain.lobes.features").Fbank(
-            sample_rate=sample_rate,
-            n_fft=round(WINDOW_SECONDS * sample_rate),
-            n_mels=mel_size,
-            win_length=1000 * WINDOW_SECONDS,
-            hop_length=1000 * HOP_SECONDS,
-        )
+        self.bands = MelBands(sample_rate, mel_size)
 
     def forward(self, audio: Tensor) -> QueryOutput:
         """The embedding of `audio`: (batch, samples), mono, any length of at least one sample."""
         audio = F.pad(audio.float(), (0, max(0, self.min_samples - audio.shape[1])))
         # The STFT knows no bfloat16, and half precision would drown quiet bands.
         with torch.autocast(audio.device.type, enabled=False):
-            bands = self.features(audio)  # (batch, frames, bands), dB
+            bands = self.bands(audio)  # (batch, frames, bands)
         centred = bands - bands.mean(1, keepdim=True)
         embedding = self.encoder(centred).squeeze(1).float()  # (batch, embedding_size)
         if self.normalise:
@@ -106,6 +100,39 @@ class SpeakerNet(nn.Module):
                 " give the sizes that it was trained with"
             )
         self.encoder.load_state_dict(state)
+
+
+class MelBands(nn.Module):
+    """SpeechBrain's `Fbank`: (batch, samples) to (batch, frames, bands), in dB, at most 80 below the loudest.
+
+    Its filters are computed once, not at every call, and lie where the net lies; nothing is stored.
+    """
+
+    filters: Tensor
+
+    def __init__(self, sample_rate: int, mel_size: int) -> None:
+        super().__init__()
+        n_fft = round(WINDOW_SECONDS * sample_rate)
+        fbank = import_speechbrain("speechbrain.lobes.features").Fbank(
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            n_mels=mel_size,
+            win_length=1000 * WINDOW_SECONDS,
+            hop_length=1000 * HOP_SECONDS,
+        )
+        self.stft = fbank.compute_STFT
+        window = self.stft.window
+        del self.stft.window
+        self.stft.register_buffer("window", window, persistent=False)
+        fbank.compute_fbanks.log_mel = False
+        filters = fbank.compute_fbanks(torch.eye(n_fft // 2 + 1)[None])[0]
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """See the class."""
+        power = self.stft(audio).square().sum(3)  # (batch, frames, bins)
+        decibels = 10 * torch.log10((power @ self.filters).clamp(min=1e-10))
+        return decibels.maximum(decibels.amax((1, 2), keepdim=True) - 80)
 
 
 class ExactStatistics(nn.Module):
