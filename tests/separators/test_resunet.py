@@ -106,6 +106,7 @@ def test_depths_and_sizes_are_the_papers() -> None:
         {"blocks_per_stage": 0},
         {"hop_size": 33},
         {"hop_size": 0},
+        {"film_gain": 0.0},
     ],
 )
 def test_sizes_that_do_not_fit_are_refused_in_one_line(changes: dict[str, object]) -> None:
@@ -133,3 +134,9 @@ def test_channels_last_gives_the_same_estimates_and_gradients() -> None:
     assert len(gradients) == len(gradients_last) > 20
     for one, other in zip(gradients, gradients_last, strict=True):
         torch.testing.assert_close(other, one, rtol=1e-6, atol=1e-9)
+
+
+def test_film_gain_scales_how_strongly_the_condition_steers_at_first() -> None:
+    one, four = small(film_gain=1.0).state_dict(), small(film_gain=4.0).state_dict()
+    for name, weight in one.items():
+        torch.testing.assert_close(four[name], weight * (4 if name.endswith("film.weight") else 1))

@@ -121,6 +121,8 @@ class ResUNet(nn.Module):
         hop_size: samples between STFT frames.
         input_power: exponent of the magnitude that the net sees; 1 is the paper's, less compresses it, so
             that quiet sounds count for more. The maps are applied to the plain spectrum all the same.
+        film_gain: what FiLM's initial kernels are multiplied by; 1 is the paper's, more lets the condition
+            steer from the first steps on. It decides nothing once weights are loaded.
 
     Raises:
         UserError: sizes that do not fit each other.
@@ -137,9 +139,10 @@ class ResUNet(nn.Module):
         window_size: int = 2048,
         hop_size: int = 320,
         input_power: float = 1.0,
+        film_gain: float = 1.0,
     ) -> None:
         super().__init__()
-        check_sizes(stage_channels, blocks_per_stage, window_size, hop_size, input_power)
+        check_sizes(stage_channels, blocks_per_stage, window_size, hop_size, input_power, film_gain)
         self.input_power = input_power
         self.sample_rate = sample_rate
         self.channels = channels
@@ -162,6 +165,9 @@ class ResUNet(nn.Module):
         )
         self.output_conv = nn.Conv2d(sizes[0], 3 * channels, 1)
         self.apply(initialise)
+        for module in self.modules():
+            if isinstance(module, ConditionedActivation):
+                module.film.weight.data.mul_(film_gain)
 
     @property
     def frames_multiple(self) -> int:
@@ -251,6 +257,7 @@ def check_sizes(
     window_size: int,
     hop_size: int,
     input_power: float,
+    film_gain: float,
 ) -> None:
     """Refuse sizes that cannot be built or cannot be inverted, in one line."""
     multiple = 2 ** len(stage_channels)
@@ -266,6 +273,8 @@ def check_sizes(
         )
     if input_power <= 0:
         raise UserError(f"resunet: input_power={input_power} must be positive; 1 is the paper's")
+    if film_gain <= 0:
+        raise UserError(f"resunet: film_gain={film_gain} must be positive; 1 is the paper's")
     if not 1 <= hop_size <= window_size // 2:
         raise UserError(f"resunet: hop_size={hop_size} must be in 1 to {window_size // 2}")
 
@@ -280,6 +289,7 @@ def resunet30(
     window_size: int = 2048,
     hop_size: int = 320,
     input_power: float = 1.0,
+    film_gain: float = 1.0,
 ) -> ResUNet:
     """ResUNet30, the separator of the paper: 21.4 M parameters and FiLM."""
     return ResUNet(
@@ -291,6 +301,7 @@ def resunet30(
         window_size=window_size,
         hop_size=hop_size,
         input_power=input_power,
+        film_gain=film_gain,
     )
 
 
@@ -304,6 +315,7 @@ def resunet60(
     window_size: int = 2048,
     hop_size: int = 320,
     input_power: float = 1.0,
+    film_gain: float = 1.0,
 ) -> ResUNet:
     """ResUNet60: two residual blocks per stage, otherwise ResUNet30."""
     return ResUNet(
@@ -315,6 +327,7 @@ def resunet60(
         window_size=window_size,
         hop_size=hop_size,
         input_power=input_power,
+        film_gain=film_gain,
     )
 
 
@@ -328,6 +341,7 @@ def resunet_small(
     window_size: int = 512,
     hop_size: int = 256,
     input_power: float = 0.3,
+    film_gain: float = 4.0,
 ) -> ResUNet:
     """A ResUNet that two processor cores train in minutes: 16 kHz, five stages, half the channels."""
     return ResUNet(
@@ -339,4 +353,5 @@ def resunet_small(
         window_size=window_size,
         hop_size=hop_size,
         input_power=input_power,
+        film_gain=film_gain,
     )
