@@ -42,6 +42,7 @@ VERBS: dict[str, Verb] = {
     "make-pairs": Verb("make_pairs:make_pairs", "Write evaluation mixtures as files."),
     "evaluate": Verb("evaluate:evaluate", "Measure how well a model separates."),
     "compare": Verb("compare:compare", "Tabulate evaluated experiments side by side."),
+    "benchmark": Verb("benchmark:benchmark", "Train and measure a grid of components."),
     "separate": Verb("separate:separate", "Separate recordings with a trained model."),
     "score": Verb("score:score", "Score an estimate against a reference that one has."),
 }

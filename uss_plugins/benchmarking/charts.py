@@ -1,0 +1,178 @@
+"""The charts of a grid's page as inline SVG: SDRi against speed, and learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from itertools import pairwise
+
+import numpy as np
+
+from uss_plugins.benchmarking.results import CellFigures, GridResults, Row
+from uss_plugins.benchmarking.summary import number, pareto_front
+from uss_plugins.reporting.figures import decibels, svg, text_at, ticks
+
+PALETTE = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee8866", "#999999")
+"""Colours that differ for all eyes, on light and on dark (P. Tol, "Colour schemes", bright)."""
+SHAPES = (
+    "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0",
+    "M-4.5-4.5h9v9h-9z",
+    "M0-6L5.5 4h-11z",
+    "M0-6.5L5 0L0 6.5L-5 0z",
+)
+"""Circle, square, triangle, rhombus, about their middle."""
+Cells = Sequence[tuple[Row, CellFigures]]
+
+
+def colour_of(place: int) -> str:
+    """The colour of a choice by its place on its axis."""
+    return PALETTE[place % len(PALETTE)]
+
+
+def shape_of(place: int) -> str:
+    """The outline of a choice's points by its place on its axis."""
+    return SHAPES[place % len(SHAPES)]
+
+
+def speed_chart(results: GridResults) -> str:
+    """SDRi against the real-time factor, with the Pareto front: colours are separators, shapes embeddings."""
+    cells = results.done()
+    width, height, left, top, right = 1000, 460, 56, 14, 20
+    rates = np.log10([figures.real_time_factor for _, figures in cells])
+    levels = [bound for _, cell in cells for bound in (cell.sdri.low, cell.sdri.high)]
+    x_low, x_high = rates.min() - 0.1, rates.max() + 0.1
+    y_low, y_high = np.floor(min(0.0, *levels)), np.ceil(max(levels))
+
+    def x(rate: float) -> float:
+        share = (np.log10(rate) - x_low) / (x_high - x_low)
+        return round(float(left + share * (width - left - right)), 1)
+
+    def y(level: float) -> float:
+        return round(float(top + (y_high - level) / (y_high - y_low) * (height - top)), 1)
+
+    parts = []
+    for level in y_ticks(y_low, y_high):
+        css = "zero" if level == 0 else "grid"
+        line = f'x1="{left}" x2="{width - right}" y1="{y(level)}" y2="{y(level)}"'
+        parts.append(f'<line class="{css}" {line}/>')
+        parts.append(text_at(left - 8, y(level) + 4, decibels(level, 0), "end", css="tick"))
+    for rate in decades(10**x_low, 10**x_high):
+        line = f'x1="{x(rate)}" x2="{x(rate)}" y1="{top}" y2="{height}"'
+        parts.append(f'<line class="grid" {line}/>')
+        parts.append(text_at(x(rate), height + 18, f"{rate:g}", "middle", css="tick"))
+    front = pareto_front(cells)
+    steps = "".join(
+        f"H{x(after.real_time_factor)}V{y(after.sdri.value)}" for _, (_, after) in pairwise(front)
+    )
+    start = f"M{x(front[0][1].real_time_factor)} {y(front[0][1].sdri.value)}"
+    parts.append(f'<path class="front" d="{start}{steps}H{width - right}"/>')
+    on_front = {row.name for row, _ in front}
+    for row, cell in cells:
+        parts.append(point(results, row, cell, x(cell.real_time_factor), y))
+        if row.name in on_front:
+            label = f"{row.labels['embedding']} · {row.labels['separator']}"
+            place = x(cell.real_time_factor), y(cell.sdri.value) - 10
+            anchor = "end" if place[0] > 0.8 * width else "start"
+            parts.append(text_at(*place, label, anchor, row.name, "front"))
+    parts.append(text_at(left, height + 38, "real-time factor (logarithmic)", "start", css="tick"))
+    parts.append(text_at(left + 6, top + 4, "SDRi by bank (dB)", "start", css="tick"))
+    return svg(width, height + 44, "SDRi against the real-time factor", "".join(parts), "speed")
+
+
+def point(
+    results: GridResults, row: Row, cell: CellFigures, x: float, y: Callable[[float], float]
+) -> str:
+    """A cell's point with its interval, its figures under the pointer."""
+    colour = colour_of(results.axes["separator"].index(row.labels["separator"]))
+    shape = shape_of(results.axes["embedding"].index(row.labels["embedding"]))
+    title = f"{row.name}: SDRi {cell.sdri} dB, real-time factor {number(cell.real_time_factor)}"
+    bar = f'<line x1="{x}" x2="{x}" y1="{y(cell.sdri.low)}" y2="{y(cell.sdri.high)}" stroke="{colour}"/>'
+    mark = f'<path d="{shape}" transform="translate({x} {y(cell.sdri.value)})" fill="{colour}"/>'
+    return f'<g class="point"><title>{escape(title)}</title>{bar}{mark}</g>'
+
+
+def speed_key(results: GridResults) -> str:
+    """What colours and shapes stand for."""
+    colours = "".join(
+        f'<span><i style="background: {colour_of(place)}"></i>{escape(label)}</span>'
+        for place, label in enumerate(results.axes["separator"])
+    )
+    shapes = "".join(
+        f'<span><svg class="mark" viewBox="-7 -7 14 14"><path d="{shape_of(place)}"/></svg>'
+        f"{escape(label)}</span>"
+        for place, label in enumerate(results.axes["embedding"])
+    )
+    return f'<div class="key">{colours}</div><div class="key">{shapes}</div>'
+
+
+def curves(results: GridResults) -> str:
+    """Validation SDRi over the steps of every cell: a panel for each separator and rest of the axes."""
+    others = [axis for axis in results.axes if axis != "embedding"]
+    panels: dict[tuple[str, ...], list[tuple[Row, CellFigures]]] = {}
+    for row, cell in results.done():
+        panels.setdefault(tuple(row.labels[axis] for axis in others), []).append((row, cell))
+    levels = [
+        point.validation_sdri
+        for _, cell in results.done()
+        for point in cell.curve
+        if point.validation_sdri is not None
+    ]
+    if not levels:
+        return "<p>No training was validated.</p>"
+    bounds = float(np.floor(min(0.0, *levels))), float(np.ceil(max(levels)))
+    keys = "".join(
+        f'<span><i style="background: {colour_of(place)}"></i>{escape(label)}</span>'
+        for place, label in enumerate(results.axes["embedding"])
+    )
+    figures = "".join(
+        f"<figure><figcaption>{escape(' · '.join(key))}</figcaption>{panel(results, cells, bounds)}</figure>"
+        for key, cells in panels.items()
+    )
+    return f'<div class="key">{keys}</div><div class="curves">{figures}</div>'
+
+
+def panel(results: GridResults, cells: Cells, bounds: tuple[float, float]) -> str:
+    """The curves of some cells, one colour for each embedding."""
+    left, top, width, height = 34, 6, 280, 130
+    low, high = bounds
+    last = max(point.step for _, cell in cells for point in cell.curve)
+    parts = []
+    for level in y_ticks(low, high, 4):
+        y = round(top + (high - level) / (high - low) * height, 1)
+        css = "zero" if level == 0 else "grid"
+        parts.append(f'<line class="{css}" x1="{left}" x2="{left + width}" y1="{y}" y2="{y}"/>')
+        parts.append(text_at(left - 6, y + 4, decibels(level, 0), "end", css="tick"))
+    for step in ticks(last, 3):
+        x = round(left + width * step / last, 1)
+        parts.append(text_at(x, top + height + 16, f"{step:g}", "middle", css="tick"))
+    for row, cell in cells:
+        places = [
+            (
+                round(left + width * point.step / last, 1),
+                round(top + (high - point.validation_sdri) / (high - low) * height, 1),
+            )
+            for point in cell.curve
+            if point.validation_sdri is not None
+        ]
+        colour = colour_of(results.axes["embedding"].index(row.labels["embedding"]))
+        line = " ".join(f"{x},{y}" for x, y in places)
+        dots = "".join(f'<circle cx="{x}" cy="{y}" r="2.5" fill="{colour}"/>' for x, y in places)
+        title = f"<title>{escape(row.name)}: {number(cell.training_seconds)} s</title>"
+        parts.append(
+            f'<g>{title}<polyline class="curve" points="{line}" stroke="{colour}"/>{dots}</g>'
+        )
+    label = "validation SDRi (dB) over training steps"
+    return svg(left + width + 6, top + height + 22, label, "".join(parts), "panel")
+
+
+def y_ticks(low: float, high: float, count: int = 6) -> list[float]:
+    """Round levels from `low` to `high`, zero among them if it is between."""
+    step = ticks(max(high - low, 1.0), count)[1]
+    return [float(step * place) for place in range(int(np.ceil(low / step)), int(high / step) + 1)]
+
+
+def decades(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten between two rates."""
+    powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    values = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    return [float(f"{value:.1g}") for value in values if low <= value <= high]

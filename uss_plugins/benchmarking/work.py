@@ -1,0 +1,147 @@
+"""The pieces of work that make a grid: what the cells share, made once, and the cells."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from uss_plugins.benchmarking.grid import Budget
+from uss_plugins.benchmarking.plan import Cell, Plan, name_of
+from uss_plugins.benchmarking.results import Kind
+from uss_plugins.recipe import Recipe
+from uss_plugins.training.experiment import Experiment
+from uss_plugins.training.pretrained import has_tagger
+from uss_plugins.training.unchanged import ANCHORS, SEPARATOR, TAGGER, WITHOUT_EFFECT, flat
+
+SHARED, CELLS = "shared", "cells"
+
+
+@dataclass(frozen=True)
+class GridExperiment(Experiment):
+    """A cell as an experiment, whose tagger and anchors are shared with the cells that need the same."""
+
+    @property
+    def tagger_folder(self) -> Path:
+        """As in any experiment; of several taggers, the one that fits the recipe."""
+        tagger = self.recipe.of_tagger()
+        return tagger.query_net.weights or self.shared / "taggers" / identity(tagger, TAGGER)
+
+    @property
+    def anchor_folder(self) -> Path:
+        """Where mining leaves the anchors that fit the recipe."""
+        segments = self.recipe.evaluation.segments  # says whether those of the test split are there
+        return self.shared / "anchors" / identity(self.recipe.of_tagger(), ANCHORS, segments)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one process does.
+
+    folder: its own, where its outcome, its log and what it makes are kept.
+    needs: folders of work that must have ended well before.
+    mixtures: folder of the evaluation mixtures. anchors: of the test split, which the mixtures are made of
+        where their segments are mined.
+    example_class: see `Grid`.
+    """
+
+    kind: Kind
+    name: str
+    folder: Path
+    recipe: Recipe
+    shared: Path
+    budget: Budget
+    mixtures: Path
+    needs: tuple[Path, ...] = ()
+    anchors: Path | None = None
+    example_class: str | None = None
+
+
+def identity(recipe: Recipe, sections: tuple[str, ...], *more: Any) -> str:
+    """The folder name of a shared stage: its net, and a digest of what decides its result."""
+    values = flat(recipe, sections)
+    ignored = (*WITHOUT_EFFECT, "anchors.exclusive")
+    kept = {key: value for key, value in values.items() if key not in ignored}
+    return f"{recipe.query_net.name}-{digest([kept, *more])}"
+
+
+def digest(values: Any) -> str:
+    """Eight hexadecimal digits that tell values from others."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def cell_folder(cell: Cell, budget: Budget) -> str:
+    """The folder name of a cell: its labels, and a digest of all that decides its figures."""
+    readable = re.sub(r"[^A-Za-z0-9._=-]+", "_", "+".join(cell.labels.values()))[:100]
+    values = flat(cell.recipe, (*SEPARATOR, "evaluation"))
+    kept = {key: value for key, value in values.items() if key not in WITHOUT_EFFECT}
+    return f"{readable}-{digest([kept, budget.model_dump()])}"
+
+
+def phases_of(plan: Plan, exp_dir: Path) -> list[list[Work]]:
+    """All work of a plan in phases; a phase needs only what earlier ones made. Shared work is there once.
+
+    Mined evaluation segments are those of the first cell's anchors, for all cells: so all hear the same.
+    """
+    shared = exp_dir / SHARED
+    experiments = [GridExperiment(cell.recipe, exp_dir, shared) for cell in plan.cells]
+    first = experiments[0]
+    corpus = shared / "corpus"
+    has_cache = first.recipe.corpus.cache
+
+    def work(kind: Kind, name: str, folder: Path, recipe: Recipe, *needs: Path) -> Work:
+        mined = first.anchor_folder if recipe.evaluation.segments == "mined" else None
+        return Work(
+            kind,
+            name,
+            folder,
+            recipe,
+            shared,
+            plan.budget,
+            mixtures=shared / "mixtures" / mixture_set(recipe, mined),
+            needs=(*((corpus,) if has_cache and kind != "corpus" else ()), *needs),
+            anchors=mined / "test.npz" if mined else None,
+            example_class=plan.grid.example_class,
+        )
+
+    taggers: list[Work] = []
+    anchors: list[Work] = []
+    mixtures: list[Work] = []
+    cells: list[Work] = []
+    for cell, experiment in zip(plan.cells, experiments, strict=True):
+        recipe, tagger = cell.recipe, cell.recipe.of_tagger().query_net
+        made: tuple[Path, ...] = ()
+        if tagger.weights is None and has_tagger(recipe):
+            made = (experiment.tagger_folder,)
+            taggers.append(work("tagger", f"tagger {tagger.name}", made[0], recipe))
+        folder = experiment.anchor_folder
+        anchors.append(work("anchors", f"anchors of {tagger.name}", folder, recipe, *made))
+        own = work(
+            "cell", name_of(cell.labels), exp_dir / CELLS / cell_folder(cell, plan.budget), recipe
+        )
+        needs = (first.anchor_folder,) if own.anchors else ()
+        mixtures.append(work("mixtures", "evaluation mixtures", own.mixtures, recipe, *needs))
+        cells.append(replace(own, needs=(*own.needs, *made, folder, own.mixtures)))
+    rendered = [work("corpus", "corpus", corpus, first.recipe)] if has_cache else []
+    return [rendered, once(taggers), once(anchors), once(mixtures), cells]
+
+
+def mixture_set(recipe: Recipe, anchors: Path | None) -> str:
+    """The folder name of evaluation mixtures: a digest of what decides them."""
+    settings = recipe.evaluation.model_dump(
+        include={"pairs_per_class", "absent_per_class", "segment_seconds", "segments", "seed"}
+    )
+    return digest([flat(recipe, ("corpus",)), settings, anchors.name if anchors else None])
+
+
+def once(works: Iterable[Work]) -> list[Work]:
+    """The works with different folders, in order."""
+    found: dict[Path, Work] = {}
+    for work in works:
+        found.setdefault(work.folder, work)
+    return list(found.values())
