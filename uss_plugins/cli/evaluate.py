@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from registry.errors import UserError
+from uss_plugins.cli.separate_options import precision_option
 
 if TYPE_CHECKING:
     from registry.contracts import Corpus
@@ -21,6 +22,7 @@ LOG_WIDTH = 120
 @click.argument("model_dir", type=click.Path(path_type=Path))
 @click.argument("recipe_file", metavar="RECIPE.yaml", type=click.Path(path_type=Path))
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:N.")
+@precision_option("fp32")
 @click.option("--anchors", type=click.Path(path_type=Path), help="Mined anchors of the test split.")
 @click.option(
     "--pairs",
@@ -37,6 +39,7 @@ def evaluate(
     model_dir: Path,
     recipe_file: Path,
     device: str,
+    precision: str,
     anchors: Path | None,
     pair_dir: Path | None,
     output_dir: Path | None,
@@ -62,12 +65,14 @@ def evaluate(
     from uss_plugins.files import write_text
     from uss_plugins.recipe import load_recipe
     from uss_plugins.separation.folder import load_model
+    from uss_plugins.separation.precision import choose_precision
 
     if anchors is not None and pair_dir is not None:
         raise UserError("--anchors and --pairs: stored pairs need no anchors; give one of the two")
     check_device(device)
     recipe = load_recipe(recipe_file, overrides)
     model = load_model(model_dir, device)
+    model.prepare(choose_precision(precision, device))  # type: ignore[arg-type]  # checked by click
     section = recipe.evaluation
     folder = output_dir or model_dir / "evaluation"
     corpus: Corpus

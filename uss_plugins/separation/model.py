@@ -70,8 +70,8 @@ class UniversalSeparator(nn.Module):
     def prepare(self, precision: torch.dtype = torch.float32) -> bool:
         """Use the separator's form for inference, where gradients are off and the mode is evaluation.
 
-        `precision`: what that form computes in, see `uss_plugins.separation.precision`. False if the separator
-        has no such form; it then stays as it is.
+        precision: what that form computes in, see `uss_plugins.separation.precision`. Returns False if the
+            separator has no such form; it then stays as it is.
         """
         if isinstance(self.separator, Preparable):
             self._prepared = (self.separator.prepare(precision),)

@@ -1,0 +1,204 @@
+"""Convolutions for inference: kernel laid out once, bias, residual sum and leaky ReLU fused into one pass.
+
+On a processor with oneDNN they are its primitives with post-operations, by the operators that
+`torch.compile` itself lowers to; anywhere else they are torch's functions. Activations are
+(batch, channels, frames, bins) in the channels-last layout, in float32 or bfloat16; biases stay float32 and
+are (batch, channels), since a condition is a bias.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+NEGATIVE_SLOPE = 0.01
+"""Of the leaky ReLUs."""
+
+
+class Layer(Protocol):
+    """A convolution of any sort."""
+
+    def __call__(
+        self,
+        x: Tensor,
+        bias: Tensor | None = None,
+        *,
+        leaky: bool = False,
+        into: Tensor | None = None,
+    ) -> Tensor:
+        """Convolve `x`, add `bias`, then `into`, then apply a leaky ReLU if `leaky`.
+
+        `into` is overwritten with the result, which is returned.
+        """
+        ...
+
+
+def has_fused_layers(device: torch.device) -> bool:
+    """Whether oneDNN's fused convolutions are there."""
+    operators = torch.ops.mkldnn
+    return bool(
+        device.type == "cpu"
+        and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and hasattr(operators, "_convolution_pointwise")
+        and hasattr(operators, "_reorder_convolution_weight")
+    )
+
+
+def convolution(kernel: Tensor, dtype: torch.dtype) -> Layer:
+    """A convolution that keeps frames and bins; `kernel`: (out, in, size, size), size odd."""
+    kind = FusedConvolution if has_fused_layers(kernel.device) else PlainConvolution
+    return kind(kernel.to(dtype))
+
+
+def scaling(scale: Tensor, dtype: torch.dtype) -> Layer:
+    """A factor for each channel; `scale`: (channels,)."""
+    if has_fused_layers(scale.device):
+        return FusedConvolution(scale[:, None, None, None].to(dtype), groups=len(scale))
+    return PlainScaling(scale.to(dtype))
+
+
+def upsampling(kernel: Tensor, dtype: torch.dtype) -> Layer:
+    """A transposed convolution whose stride is its kernel's size: (in_channels, out_channels, *size)."""
+    kind = FusedUpsampling if has_fused_layers(kernel.device) else PlainUpsampling
+    return kind(kernel.to(dtype))
+
+
+class FusedConvolution:
+    """oneDNN's, for one item at a time: its bias is per channel, not per item.
+
+    The kernel's layout depends on the shape of what it meets, so it is laid out again when that changes.
+    """
+
+    def __init__(self, kernel: Tensor, groups: int = 1) -> None:
+        self.kernel, self.groups = kernel.contiguous(), groups
+        self.padding = [size // 2 for size in kernel.shape[2:]]
+        self._laid_out = kernel
+        self._shape: torch.Size | None = None
+
+    def __call__(
+        self,
+        x: Tensor,
+        bias: Tensor | None = None,
+        *,
+        leaky: bool = False,
+        into: Tensor | None = None,
+    ) -> Tensor:
+        if x.shape != self._shape:
+            self._laid_out = torch.ops.mkldnn._reorder_convolution_weight(
+                self.kernel, self.padding, [1, 1], [1, 1], self.groups, list(x.shape)
+            )
+            self._shape = x.shape
+        place = (self.padding, [1, 1], [1, 1], self.groups)
+        own = None if bias is None else bias[0]
+        if into is None:
+            return cast(
+                Tensor,
+                torch.ops.mkldnn._convolution_pointwise(
+                    x, self._laid_out, own, *place, *_unary(leaky)
+                ),
+            )
+        if own is not None:
+            own = own.to(x.dtype)  # this operator insists
+        torch.ops.mkldnn._convolution_pointwise_.binary(
+            into, x, self._laid_out, own, *place, "add", 1.0, None, [], ""
+        )
+        # The operator has no leaky ReLU after a sum.
+        return F.leaky_relu_(into, NEGATIVE_SLOPE) if leaky else into
+
+
+class FusedUpsampling:
+    """oneDNN's transposed convolution, for one item at a time."""
+
+    def __init__(self, kernel: Tensor) -> None:
+        self.kernel = kernel.contiguous()
+        self.stride = list(kernel.shape[2:])
+        self._laid_out = kernel
+        self._shape: torch.Size | None = None
+
+    def __call__(
+        self,
+        x: Tensor,
+        bias: Tensor | None = None,
+        *,
+        leaky: bool = False,
+        into: Tensor | None = None,
+    ) -> Tensor:
+        place = ([0, 0], [0, 0], self.stride, [1, 1], 1)
+        if x.shape != self._shape:
+            self._laid_out = torch.ops.mkldnn._reorder_convolution_transpose_weight(
+                self.kernel, *place, list(x.shape)
+            )
+            self._shape = x.shape
+        own = None if bias is None else bias[0]
+        y = torch.ops.mkldnn._convolution_transpose_pointwise(
+            x, self._laid_out, own, *place, *_unary(leaky)
+        )
+        return cast(Tensor, y) if into is None else into.add_(y)
+
+
+def _unary(leaky: bool) -> tuple[str, list[float], str]:
+    return ("leaky_relu", [NEGATIVE_SLOPE], "") if leaky else ("none", [], "")
+
+
+class PlainConvolution:
+    """torch's, for batches on any device."""
+
+    def __init__(self, kernel: Tensor) -> None:
+        self.kernel = kernel.contiguous(memory_format=torch.channels_last)
+        self.padding = [size // 2 for size in kernel.shape[2:]]
+
+    def __call__(
+        self,
+        x: Tensor,
+        bias: Tensor | None = None,
+        *,
+        leaky: bool = False,
+        into: Tensor | None = None,
+    ) -> Tensor:
+        return _finish(F.conv2d(x, self.kernel, padding=self.padding), bias, leaky, into)
+
+
+class PlainScaling:
+    """A factor for each channel, as a product."""
+
+    def __init__(self, scale: Tensor) -> None:
+        self.scale = scale[:, None, None]
+
+    def __call__(
+        self,
+        x: Tensor,
+        bias: Tensor | None = None,
+        *,
+        leaky: bool = False,
+        into: Tensor | None = None,
+    ) -> Tensor:
+        return _finish(x * self.scale, bias, leaky, into)
+
+
+class PlainUpsampling:
+    """torch's transposed convolution, for batches on any device."""
+
+    def __init__(self, kernel: Tensor) -> None:
+        self.kernel = kernel.contiguous(memory_format=torch.channels_last)
+        self.stride: Any = tuple(kernel.shape[2:])
+
+    def __call__(
+        self,
+        x: Tensor,
+        bias: Tensor | None = None,
+        *,
+        leaky: bool = False,
+        into: Tensor | None = None,
+    ) -> Tensor:
+        return _finish(F.conv_transpose2d(x, self.kernel, stride=self.stride), bias, leaky, into)
+
+
+def _finish(y: Tensor, bias: Tensor | None, leaky: bool, into: Tensor | None) -> Tensor:
+    if bias is not None:
+        y += bias[:, :, None, None].to(y.dtype)
+    if into is not None:
+        y = into.add_(y)
+    return F.leaky_relu_(y, NEGATIVE_SLOPE) if leaky else y
