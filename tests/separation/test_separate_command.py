@@ -87,12 +87,17 @@ def test_query_takes_files_up_to_the_next_option(run: Run, tmp_path: Path) -> No
         write_noise(tmp_path / name)
     code, _, _ = run("song.wav", "--query", "a.wav", "b.wav", "--output-dir", "out")
     assert code == 0
-    assert files_in(tmp_path / "out") == ["song/query.flac", "song/separation.json"]
+    assert files_in(tmp_path / "out") == [
+        "manifest.jsonl",
+        "song/query.flac",
+        "song/separation.json",
+    ]
     code, _, _ = run("--query=a.wav", "song.wav", "b.wav", "--output-dir", "more")
     assert code == 0
-    assert files_in(tmp_path / "more") == [
-        f"{stem}/{file}" for stem in ("b", "song") for file in ("a.flac", "separation.json")
-    ]
+    assert files_in(tmp_path / "more") == sorted(
+        ["manifest.jsonl"]
+        + [f"{stem}/{file}" for stem in ("b", "song") for file in ("a.flac", "separation.json")]
+    )
 
 
 @pytest.mark.parametrize(("threshold", "count"), [("0", 4), ("1", 0)])
@@ -124,7 +129,11 @@ def test_bad_files_are_told_in_a_line_each_and_the_others_done(run: Run, tmp_pat
     results = json.loads(out)["recordings"]
     assert [Path(result["input"]).name for result in results] == [*bad, "good.wav"]
     assert ["error" in result for result in results] == [True] * len(bad) + [False]
-    assert files_in(tmp_path / "separated") == ["good/Speech.flac", "good/separation.json"]
+    assert files_in(tmp_path / "separated") == [
+        "good/Speech.flac",
+        "good/separation.json",
+        "manifest.jsonl",
+    ]
 
 
 def test_recordings_of_the_same_name_do_not_meet(run: Run, tmp_path: Path) -> None:
@@ -182,6 +191,17 @@ def test_what_is_clipped_is_said(run: Run, tmp_path: Path) -> None:
         (("--segment-seconds", "1", "--overlap-seconds", "0.6"), "overlap of 0.6 s"),
         (("--segment-seconds", "0", "--overlap-seconds", "0"), "--segment-seconds"),
         (("--segment-seconds", "nan"), "--segment-seconds"),
+        (("--segment-seconds", "1e9"), "at most 3600"),
+        (("--threshold", "nan"), "--threshold"),
+        (("--levels", "1", "--min-seconds", "inf"), "--min-seconds"),
+        (("--levels", "1", "--channels", "independent"), "--channels"),
+        (("--classes", "0,1", "--output-dir", "-"), "one part"),
+        (("--classes", "0", "--residual", "--output-dir", "-"), "one part"),
+        (("--classes", "0", "--peak", "scale", "--output-dir", "-"), "--peak float"),
+        (("--classes", "0", "--format", "flac", "--output-dir", "-"), "--format"),
+        (("--classes", "0", "--json", "--output-dir", "-"), "--json"),
+        (("-", "--classes", "0", "--jobs", "2"), "--jobs"),
+        (("-", "--levels", "1"), "--levels"),
         (("--device", "abacus"), "abacus"),
         (("--model", "nowhere"), "nowhere"),
     ],
@@ -216,4 +236,8 @@ def test_as_installed(
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["recordings"][0]["samples"] == 2000
-    assert files_in(tmp_path / "out") == ["song/Speech.flac", "song/separation.json"]
+    assert files_in(tmp_path / "out") == [
+        "manifest.jsonl",
+        "song/Speech.flac",
+        "song/separation.json",
+    ]

@@ -13,8 +13,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from registry.errors import UserError
+from uss_plugins.audio.errors import AudioFileError
+from uss_plugins.audio.pipes import PIPE_FORMATS, STANDARD, is_pipe, promised_samples
+from uss_plugins.audio.tags import read_tags
 from uss_plugins.audio.truncation import missing_bytes
+
+__all__ = ["Audio", "AudioFileError", "AudioReader"]
 
 Audio = NDArray[np.floating[Any]]
 
@@ -24,21 +28,18 @@ MP3_SLACK_SAMPLES = 2 * 1152
 """An MP3 without a length tag promises up to two of its frames more than decode."""
 
 
-class AudioFileError(UserError):
-    """A recording that cannot be read or written. One line: which file, what is wrong, what to do."""
-
-
 class AudioReader:
     """An open recording. A context manager.
 
     Args:
-        path: a file in any format that libsndfile reads.
+        path: a file in any format that libsndfile reads, or a pipe with WAV in it; "-" is standard input.
 
     Attributes:
         sample_rate: Hz.
         channels: number of channels.
         format, subtype: the container and the sample encoding, in libsndfile's words.
-        samples: samples per channel that the file promises.
+        samples: samples per channel that the file promises; 0 where a pipe does not know.
+        tags: title, artist and the like, by libsndfile's names.
 
     Raises:
         AudioFileError: no file, a directory, empty, not audio, or shorter than its header says.
@@ -46,12 +47,14 @@ class AudioReader:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._file = _open(self.path)
+        self._pipe = is_pipe(self.path)
+        self._file = _open(self.path, self._pipe)
         self.sample_rate = int(self._file.samplerate)
         self.channels = int(self._file.channels)
         self.format = str(self._file.format)
         self.subtype = str(self._file.subtype)
-        self.samples = int(self._file.frames)
+        self.samples = promised_samples(self._file) if self._pipe else int(self._file.frames)
+        self.tags = read_tags(self._file)
         try:
             self._check_length()
         except AudioFileError:
@@ -96,6 +99,8 @@ class AudioReader:
             raise self._broken_off(done)
 
     def _check_length(self) -> None:
+        if self._pipe and self._file.frames:
+            return
         if self.samples == 0:
             raise AudioFileError(
                 f"{self.path}: holds no audio (0 samples); record or export it again"
@@ -105,7 +110,7 @@ class AudioReader:
                 f"{self.path}: does not say how long it is, as if streamed;"
                 f" rewrite it: ffmpeg -i {self.path} whole{self.path.suffix}"
             )
-        missing = missing_bytes(self.path)
+        missing = 0 if self.path == STANDARD else missing_bytes(self.path)
         if missing:
             raise AudioFileError(
                 f"{self.path}: truncated, {missing} of its bytes are missing at the end;"
@@ -113,9 +118,9 @@ class AudioReader:
             )
 
     def _broken_off(self, done: int) -> AudioFileError:
+        whole = f" of {self.samples / self.sample_rate:.3f} s" if self.samples else ""
         return AudioFileError(
-            f"{self.path}: truncated or damaged after {done / self.sample_rate:.3f} s of"
-            f" {self.samples / self.sample_rate:.3f} s;"
+            f"{self.path}: truncated or damaged after {done / self.sample_rate:.3f} s{whole};"
             " get a whole copy, or rewrite what is there with sox or ffmpeg"
         )
 
@@ -128,13 +133,15 @@ class AudioReader:
             )
 
 
-def _open(path: Path) -> soundfile.SoundFile:
+def _open(path: Path, pipe: bool) -> soundfile.SoundFile:
     try:
         if path.is_dir():
             raise AudioFileError(f"{path}: a directory; give the audio files in it")
-        if path.stat().st_size == 0:
+        if path == STANDARD:
+            return _only_streamable(soundfile.SoundFile(0, closefd=False), path, pipe)
+        if path.stat().st_size == 0 and not pipe:
             raise AudioFileError(f"{path}: empty (0 bytes); record or export it again")
-        return soundfile.SoundFile(path)
+        return _only_streamable(soundfile.SoundFile(path), path, pipe)
     except FileNotFoundError:
         raise AudioFileError(f"{path}: no such file; check the path") from None
     except OSError as error:
@@ -143,7 +150,23 @@ def _open(path: Path) -> soundfile.SoundFile:
         ) from None
     except (soundfile.LibsndfileError, TypeError):
         # A TypeError is soundfile's answer to the suffix .raw, which does not say its own rate.
+        if pipe:
+            raise _not_streamable(path) from None
         raise AudioFileError(
             f"{path}: not audio in a format that can be read ({READABLE});"
             f" convert it: ffmpeg -i {path} {path.stem}.wav"
         ) from None
+
+
+def _only_streamable(file: soundfile.SoundFile, path: Path, pipe: bool) -> soundfile.SoundFile:
+    if pipe and file.format not in PIPE_FORMATS:
+        file.close()
+        raise _not_streamable(path)
+    return file
+
+
+def _not_streamable(path: Path) -> AudioFileError:
+    return AudioFileError(
+        f"{path}: holds no WAV, and from a pipe nothing else can be read;"
+        " convert it on the way: ffmpeg -i FILE -f wav - |"
+    )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from registry.errors import UserError
-from uss_plugins.audio.files import AudioReader
+
+if TYPE_CHECKING:
+    from uss_plugins.audio.files import AudioReader
 
 FormatChoice = Literal["auto", "flac", "wav", "same"]
 PeakChoice = Literal["clip", "scale", "float"]
@@ -102,7 +104,8 @@ def _same_encoding(source: AudioReader, subtype: str) -> Encoding:
 
 def _wav(source: AudioReader, subtype: str) -> Encoding:
     sample_bytes = {"PCM_16": 2, "PCM_24": 3}.get(subtype, 4)
-    long = source.samples * source.channels * sample_bytes > WAV_BYTES
+    # What comes through a pipe and does not say its length may be long, too.
+    long = source.samples * source.channels * sample_bytes > WAV_BYTES or not source.samples
     return Encoding("RF64" if long else "WAV", subtype, ".wav")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from uss_plugins.audio.files import AudioFileError, AudioReader
 from uss_plugins.audio.formats import DRAFT, Encoding, dequantise, quantise
+from uss_plugins.audio.remembering import RememberingFile
+from uss_plugins.audio.tags import write_tags
 
 
 class AudioWriter:
@@ -26,6 +29,7 @@ class AudioWriter:
         channels: number of channels.
         encoding: how samples are written.
         draft: keep all values as they are until `commit`, which may then scale them.
+        tags: title, artist and the like, as far as the format has them.
 
     Attributes:
         peak: the largest absolute value written so far, before clipping.
@@ -44,33 +48,40 @@ class AudioWriter:
         encoding: Encoding,
         *,
         draft: bool = False,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         self.path, self.sample_rate, self.channels = path, sample_rate, channels
-        self.encoding, self._draft = encoding, draft
+        self.encoding, self._draft, self._tags = encoding, draft, dict(tags or {})
         self.peak = 0.0
         self.clipped_samples = 0
         self.energy = 0.0
-        self._aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        kind = ".draft" if draft else ""
+        self._aside = path.with_name(f".{path.name}{kind}.{os.getpid()}.part")
         written = DRAFT if draft else encoding
         self._bits = written.integer_bits
         try:
+            self._disk = RememberingFile(self._aside)
+        except OSError as error:
+            raise self._not_begun(error) from None
+        try:
             self._file = soundfile.SoundFile(
-                self._aside, "w", sample_rate, channels, written.subtype, format=written.format
+                self._disk, "w", sample_rate, channels, written.subtype, format=written.format
             )
-        except (OSError, soundfile.LibsndfileError) as error:
+            write_tags(self._file, self._tags)
+        except soundfile.LibsndfileError as error:
+            with suppress(OSError):
+                self._disk.close()
             self._aside.unlink(missing_ok=True)
-            raise AudioFileError(
-                f"{path}: cannot be written as {encoding.format} {encoding.subtype}, {sample_rate} Hz,"
-                f" {channels} channels ({_reason(error)}); check the folder, or choose --format wav"
-            ) from None
+            raise self._not_begun(self._disk.failure or error) from None
 
     def __enter__(self) -> AudioWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.commit()
-        else:
+        try:
+            if kind is None:
+                self.commit()
+        finally:
             self.discard()
 
     def write(self, block: NDArray[Any]) -> NDArray[np.float64]:
@@ -92,58 +103,90 @@ class AudioWriter:
             self.clipped_samples += clipped
             kept = dequantise(values)
         self.energy += float(np.square(kept).sum())
+        failure: BaseException | None = None
         try:
             self._file.write(values.T)
-        except (OSError, AssertionError, soundfile.LibsndfileError) as error:
-            raise self._unwritten(error) from None
+        except (AssertionError, soundfile.LibsndfileError) as error:
+            failure = error
+        if self._disk.failure or failure:
+            raise self._unwritten(self._disk.failure or failure) from None
         return kept
 
-    def commit(self, gain: float = 1.0) -> None:
-        """Finish the file and give it its name; harmless when done already.
+    def finish(self, gain: float = 1.0) -> None:
+        """Write all that is left to write, still under the temporary name; harmless when done already.
 
         Args:
             gain: what a draft is multiplied by; must be 1 for anything else.
 
         Raises:
-            AudioFileError: the disk is full, or gone; nothing is left under the final name.
+            AudioFileError: the disk is full, or gone.
         """
         if self._file.closed:
             return
         assert self._draft or gain == 1.0
         try:
             self._file.close()
-            if self._draft:
-                self._encode(gain)
-            else:
-                self._aside.replace(self.path)
+            self._disk.close()
         except (OSError, soundfile.LibsndfileError) as error:
+            raise self._unwritten(self._disk.failure or error) from None
+        if self._draft:
+            self._encode(gain)
+
+    def commit(self, gain: float = 1.0) -> None:
+        """Finish the file and give it its name; harmless when done already.
+
+        Raises:
+            AudioFileError: as `finish`; nothing new is under the final name.
+        """
+        self.finish(gain)
+        try:
+            if self._aside.exists():
+                self._aside.replace(self.path)
+        except OSError as error:
             raise self._unwritten(error) from None
-        finally:
-            self._aside.unlink(missing_ok=True)
 
     def discard(self) -> None:
         """Remove what was written; harmless when committed or discarded already."""
-        if not self._file.closed:
-            with suppress(soundfile.LibsndfileError):
-                self._file.close()
-            self._aside.unlink(missing_ok=True)
+        with suppress(soundfile.LibsndfileError):
+            self._file.close()
+        with suppress(Exception):
+            self._disk.close()
+        self._aside.unlink(missing_ok=True)
 
     def _encode(self, gain: float) -> None:
-        self._aside = self._aside.rename(self._aside.with_suffix(".draft"))
-        final = AudioWriter(self.path, self.sample_rate, self.channels, self.encoding)
-        with AudioReader(self._aside) as draft, final:
-            for block in draft.blocks():
-                final.write(block * np.float64(gain))
+        """Write the draft again, scaled, in the final encoding, and let that be what is committed."""
+        final = AudioWriter(
+            self.path, self.sample_rate, self.channels, self.encoding, tags=self._tags
+        )
+        try:
+            with AudioReader(self._aside) as draft:
+                for block in draft.blocks():
+                    final.write(block * np.float64(gain))
+            final.finish()
+        except BaseException:
+            final.discard()
+            raise
+        self._aside.unlink()
+        self._aside = final._aside
         self.peak, self.clipped_samples = final.peak, final.clipped_samples
         self.energy = final.energy
 
-    def _unwritten(self, error: Exception) -> AudioFileError:
+    def _not_begun(self, error: BaseException) -> AudioFileError:
+        return AudioFileError(
+            f"{self.path}: cannot be written as {self.encoding.format} {self.encoding.subtype},"
+            f" {self.sample_rate} Hz, {self.channels} channels ({_reason(error)}); check the folder,"
+            " or choose --format wav"
+        )
+
+    def _unwritten(self, error: BaseException | None) -> AudioFileError:
         return AudioFileError(
             f"{self.path}: writing broke off ({_reason(error)}); check the space on the disk"
         )
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException | None) -> str:
+    if error and not isinstance(error, Exception):
+        raise error  # not the disk, but somebody who wants us to stop
     if isinstance(error, OSError):
         return error.strerror or str(error)
     if isinstance(error, soundfile.LibsndfileError):

@@ -34,13 +34,14 @@ from uss_plugins.cli.several_values import SeveralValuesCommand
 def separate(files: tuple[Path, ...], **given: Any) -> int:
     """Extract sounds from recordings.
 
-    FILE is a recording, a folder of them, a text file that lists them, or `-` for a WAV on standard input. The
-    sounds are chosen by --classes, by --query, by the ontology (--levels, --node), or else are all the classes
-    that are heard. Give the recordings before --query.
+    FILE is a recording, a folder of them, a text file that lists them, or `-` for a WAV on standard input.
+    The sounds are chosen by --classes, by --query, by --text, by the ontology (--levels, --node), or else are
+    all the classes that are heard. Give the recordings before --query.
 
     Run again it does what is missing. What came of each recording is added to DIR/manifest.jsonl. One that
-    cannot be separated gets a line, and in the end the exit code is 2; the others are done. Launched by torchrun
-    or SLURM, the processes share the recordings, each has a manifest, and the exit code tells nothing of them.
+    cannot be separated gets a line, and in the end the exit code is 2; the others are done. Launched by
+    torchrun or SLURM, the processes share the recordings, each with a manifest of its own, and the exit code
+    tells nothing of single recordings.
     """
     options = SeparateOptions(**{**given, "output_dir": given["output_dir"] or Path()})
     check_choice(options)

@@ -13,6 +13,11 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path)
 CUDA_BATCH_SIZE = 8
+NOT_OF_RESULTS = (
+    *("model_dir", "query_files", "not_query_files", "output_dir", "as_json", "plan"),
+    *("device", "batch_size", "jobs", "overwrite"),
+)
+"""Options that do not change what is made of a recording, or by their files' content only."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,16 @@ class SeparateOptions:
     segment_seconds: float | None
     overlap_seconds: float | None
     pad_last: bool
+    channels: str
     residual: bool
     output_dir: Path
     format_: str
     peak: str
+    overwrite: bool
     device: str
     precision: str
     batch_size: int | None
+    jobs: int
     as_json: bool
 
     @property
@@ -196,6 +204,13 @@ def segment_options(command: Command) -> Command:
             help="Fill the last segment with zeros, as the released system does, not with what is"
             " before it.",
         ),
+        click.option(
+            "--channels",
+            type=click.Choice(["shared", "independent"]),
+            default="shared",
+            show_default=True,
+            help="Listen to all channels together, for one condition, or to each for its own.",
+        ),
     )
 
 
@@ -211,10 +226,12 @@ def output_options(command: Command) -> Command:
         click.option(
             "--output-dir",
             metavar="DIR",
-            default="separated",
-            show_default=True,
             type=FILE,
-            help="Gets a folder for each recording.",
+            help="Gets a folder for each recording; `-` is standard output."
+            "  [default: separated; with `-` as the recording, `-`]",
+        ),
+        click.option(
+            "--overwrite", is_flag=True, help="Separate again what an earlier run has finished."
         ),
         click.option(
             "--format",
@@ -245,6 +262,14 @@ def machine_options(command: Command) -> Command:
             "--batch-size",
             type=click.IntRange(min=1),
             help=f"Segments separated at once.  [default: 1, on cuda {CUDA_BATCH_SIZE}]",
+        ),
+        click.option(
+            "--jobs",
+            metavar="N",
+            type=click.IntRange(min=1),
+            default=1,
+            show_default=True,
+            help="Recordings separated at once, each by a process; cuda takes all GPUs in turn.",
         ),
     )
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+ChannelChoice = Literal["shared", "independent"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,16 @@ def channel_items(
         if group.any():
             filled = np.concatenate((group, group[-1:].repeat(channels - len(group), axis=0)))
             yield ChannelItem(filled, condition, target[start : start + channels])
+
+
+def listened_groups(choice: ChannelChoice, recording_channels: int, channels: int) -> list[slice]:
+    """The channels that are listened to together, and get a condition of their own.
+
+    "shared": all of them. "independent": as many as a model takes at a time, for most models one.
+    """
+    if choice == "shared":
+        return [slice(0, recording_channels)]
+    return [slice(start, start + channels) for start in range(0, recording_channels, channels)]
 
 
 def mid_signal(audio: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +16,12 @@ from torch import Tensor
 from registry.errors import UserError
 from uss_plugins.audio.files import AudioReader
 from uss_plugins.audio.overlap_add import Segment, Segmenter
-from uss_plugins.separation.channels import ChannelItem, channel_items, mid_signal
+from uss_plugins.separation.channels import (
+    ChannelItem,
+    channel_items,
+    listened_groups,
+    mid_signal,
+)
 from uss_plugins.separation.consistency import make_consistent
 from uss_plugins.separation.model import UniversalSeparator
 from uss_plugins.separation.outputs import Outputs, Place
@@ -41,6 +48,7 @@ class Job:
         self.model, self.reader, self.conditions, self.outputs = model, reader, conditions, outputs
         self.batch_size, self.consistent = settings.batch_size, settings.consistent
         self.progress, self.places = progress, places
+        self.groups = listened_groups(settings.channels, reader.channels, model.channels)
         self.samples = 0
         self.energy = 0.0
         self.probabilities: dict[str, float] = {}
@@ -49,13 +57,13 @@ class Job:
         """From the first sample read to the last one written."""
         for name in self.conditions.always:
             self.outputs.open(name)
-        segments = read_segments(
-            self.reader, self.model.sample_rate, segmenter, self._take_original
-        )
-        while batch := list(itertools.islice(segments, self.batch_size)):
-            for segment, estimates in zip(batch, self._separate(batch), strict=True):
-                fresh = {name: e[:, segment.fresh] for name, e in estimates.items()}
-                self.outputs.push(fresh, segment.fresh_samples)
+        rate, ahead = self.model.sample_rate, self.batch_size
+        reading = read_segments(self.reader, rate, segmenter, self._take_original, ahead)
+        with closing(reading) as segments:
+            while batch := list(itertools.islice(segments, self.batch_size)):
+                for segment, estimates in zip(batch, self._separate(batch), strict=True):
+                    fresh = {name: e[:, segment.fresh] for name, e in estimates.items()}
+                    self.outputs.push(fresh, segment.fresh_samples)
         self.outputs.finish(self.samples)
 
     def _take_original(self, block: NDArray[Any]) -> None:
@@ -66,29 +74,48 @@ class Job:
             self.progress(self.samples, self.reader.samples)
 
     def _separate(self, segments: Sequence[Segment]) -> list[dict[str, NDArray[np.float32]]]:
-        """Estimates (channels, samples) by output, for segments of equal length.
-
-        Outputs that are told the very same condition share one estimate.
-        """
+        """Estimates (channels, samples) by output, for segments of equal length."""
         estimates: list[dict[str, NDArray[np.float32]]] = [{} for _ in segments]
         items: list[ChannelItem] = []
-        sounding = [index for index, segment in enumerate(segments) if segment.audio.any()]
-        for index, cues in zip(sounding, self._cues(segments, sounding), strict=True):
-            audio = segments[index].audio
-            made: dict[int, NDArray[np.float32]] = {}
-            for name, cue in cues.items():
-                if cue.condition is None:
-                    continue
-                if id(cue.condition) not in made:
-                    target = made[id(cue.condition)] = np.zeros_like(audio)
-                    items += channel_items(audio, target, cue.condition, self.model.channels)
-                estimates[index][name] = made[id(cue.condition)]
+        heard = self._listen(segments)
+        for segment, own, estimate in zip(segments, heard, estimates, strict=True):
+            items += self._items(segment.audio, own, estimate)
         for start in range(0, len(items), self.batch_size):
             self._run_model(items[start : start + self.batch_size])
         if self.consistent:
-            for segment, own in zip(segments, estimates, strict=True):
-                self._share_out(segment.audio, own)
+            for segment, estimate in zip(segments, estimates, strict=True):
+                self._share_out(segment.audio, estimate)
         return estimates
+
+    def _items(
+        self,
+        audio: NDArray[np.float32],
+        heard: Mapping[int, Mapping[str, Cue]],
+        estimates: dict[str, NDArray[np.float32]],
+    ) -> Iterator[ChannelItem]:
+        """What there is to separate in a segment, and where its estimates go: arrays added to `estimates`.
+
+        `heard`: cues by group of channels. Outputs that are told the very same conditions share one estimate.
+        """
+        made: dict[tuple[tuple[int, int], ...], NDArray[np.float32]] = {}
+        for name in dict.fromkeys(itertools.chain.from_iterable(heard.values())):
+            conditions = {
+                group: cues[name].condition
+                for group, cues in heard.items()
+                if name in cues and cues[name].condition is not None
+            }
+            if not conditions:
+                continue
+            told = tuple((group, id(condition)) for group, condition in conditions.items())
+            if told not in made:
+                target = made[told] = np.zeros_like(audio)
+                for group, condition in conditions.items():
+                    assert condition is not None
+                    own = self.groups[group]
+                    yield from channel_items(
+                        audio[own], target[own], condition, self.model.channels
+                    )
+            estimates[name] = made[told]
 
     def _share_out(
         self, mixture: NDArray[np.float32], estimates: dict[str, NDArray[np.float32]]
@@ -103,21 +130,32 @@ class Job:
             shared = make_consistent(mixture, own, self.model.sample_rate)
             estimates.update(zip(names, shared, strict=True))
 
-    def _cues(self, segments: Sequence[Segment], indices: Sequence[int]) -> list[dict[str, Cue]]:
-        if not indices:
-            return []
-        mid = np.stack([mid_signal(segments[index].audio) for index in indices])
-        cues = self.conditions(self._tensor(mid))
-        for name, cue in itertools.chain.from_iterable(one.items() for one in cues):
-            if cue.probability is not None:
-                heard = self.probabilities.get(name, 0.0)
-                self.probabilities[name] = max(heard, cue.probability)
-        return cues
+    def _listen(self, segments: Sequence[Segment]) -> list[dict[int, dict[str, Cue]]]:
+        """Cues of each segment, by group of channels; silent groups have none."""
+        heard: list[dict[int, dict[str, Cue]]] = [{} for _ in segments]
+        places = [
+            (index, group)
+            for index, segment in enumerate(segments)
+            for group, own in enumerate(self.groups)
+            if segment.audio[own].any()
+        ]
+        if not places:
+            return heard
+        mid = [mid_signal(segments[index].audio[self.groups[group]]) for index, group in places]
+        cues = self.conditions(self._tensor(np.stack(mid)))
+        for (index, group), own_cues in zip(places, cues, strict=True):
+            heard[index][group] = own_cues
+            for name, cue in own_cues.items():
+                if cue.probability is not None:
+                    loudest = self.probabilities.get(name, 0.0)
+                    self.probabilities[name] = max(loudest, cue.probability)
+        return heard
 
     def _run_model(self, items: Sequence[ChannelItem]) -> None:
         mixture = self._tensor(np.stack([item.mixture for item in items]))
         condition = torch.stack([item.condition for item in items])
-        estimate = self.model(mixture, condition).float().cpu().numpy()
+        with told_of_memory(self.reader.path):
+            estimate = self.model(mixture, condition).float().cpu().numpy()
         if not np.isfinite(estimate).all():
             raise UserError(
                 f"{self.reader.path}: the model's output is not finite; its weights are damaged,"
@@ -128,3 +166,17 @@ class Job:
 
     def _tensor(self, audio: NDArray[Any]) -> Tensor:
         return torch.from_numpy(audio).to(self.model.query_bank.device)
+
+
+@contextmanager
+def told_of_memory(path: Path) -> Iterator[None]:
+    """Say in one line that a model's batch does not fit into memory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if out_of_memory or "can't allocate memory" in str(error):
+            raise UserError(
+                f"{path}: a segment does not fit into memory; lower --segment-seconds or --batch-size"
+            ) from None
+        raise

@@ -8,9 +8,17 @@ import unicodedata
 from collections.abc import Container
 from pathlib import Path
 
+from uss_plugins.audio.pipes import STANDARD
+
 LONGEST_BYTES = 120
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 REPORT = "separation.json"
+STANDARD_NAME = "standard input"
+
+
+def input_name(recording: Path) -> str:
+    """A recording as reports name it: its absolute path, or "-"."""
+    return str(recording if recording == STANDARD else recording.resolve())
 
 
 def safe_name(name: str) -> str:
@@ -40,7 +48,7 @@ def output_folder(output_dir: Path, recording: Path, taken: set[str]) -> Path:
     It is called like the recording without its suffix. Numbers tell recordings of equal names apart, in
     one run (`taken`) and between runs (by the report in the folder).
     """
-    base = safe_name(recording.stem)
+    base = STANDARD_NAME if recording == STANDARD else safe_name(recording.stem)
     refused = set(taken)
     while True:
         name = free_name(base, refused)
@@ -58,7 +66,7 @@ def _may_use(folder: Path, recording: Path) -> bool:
         return False
     try:
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
-        return bool(report["input"] == str(recording.resolve()))
+        return bool(report["input"] == input_name(recording))
     except FileNotFoundError:
         return all(entry.name.endswith(".part") for entry in folder.iterdir())
     except (OSError, ValueError, TypeError, KeyError):

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uss_plugins.audio.files import AudioFileError, AudioReader
 from uss_plugins.audio.formats import Encoding
+from uss_plugins.audio.pipes import PipeWriter
 from uss_plugins.audio.resampling import StreamingResampler
 from uss_plugins.audio.writing import AudioWriter
 from uss_plugins.separation.names import free_name, safe_name
@@ -61,6 +62,7 @@ class Outputs:
             parts as rounded for the file, so that in integer formats too all add up to the recording.
         places: output -> its place; by default in `folder` itself, under its own name. Each folder has a
             residual of its own, of the outputs in it.
+        stream: gets the only output, instead of a file.
     """
 
     def __init__(
@@ -74,13 +76,15 @@ class Outputs:
         overlap_samples: int,
         residual: bool,
         places: Mapping[str, Place] | None = None,
+        stream: BinaryIO | None = None,
     ) -> None:
         self.folder, self._source, self._encoding = folder, source, encoding
+        self._stream = stream
         self._draft = scale and encoding.integer_bits is not None
         self._model_rate, self._overlap_samples = model_rate, overlap_samples
         self._places = dict(places or {})
         self._tracks: dict[str, Track] = {}
-        self._writers: list[tuple[str, AudioWriter]] = []
+        self._writers: list[tuple[str, AudioWriter | PipeWriter]] = []
         self._taken: dict[str, set[str]] = {}
         self._made_folders: list[Path] = []
         self._begun = False
@@ -88,7 +92,7 @@ class Outputs:
         self._silence = self._new_track(None)
         self._original: list[NDArray[np.float64]] = []
         self._wants_residual = residual
-        self._residuals: dict[str, AudioWriter] = {}
+        self._residuals: dict[str, AudioWriter | PipeWriter] = {}
 
     def __enter__(self) -> Outputs:
         if self._wants_residual:
@@ -145,7 +149,9 @@ class Outputs:
         full_scale = self._encoding.full_scale
         gain = full_scale / loudest if self._draft and loudest > full_scale else 1.0
         for _, writer in self._writers:
-            writer.commit(gain)
+            writer.finish(gain)
+        for _, writer in self._writers:  # only when all of them are whole
+            writer.commit()
         # Residuals were begun first, so that they get their plain names; they are told last.
         residuals = list(self._residuals.values())
         files = [
@@ -161,27 +167,39 @@ class Outputs:
         ]
         return sorted(files, key=lambda file: file.residual), gain
 
-    def _new_track(self, writer: AudioWriter | None) -> Track:
+    def _new_track(self, writer: AudioWriter | PipeWriter | None) -> Track:
         resampler = StreamingResampler(
             self._model_rate, self._source.sample_rate, self._source.channels
         )
         return Track(self._overlap_samples, resampler, writer)
 
-    def _new_writer(self, name: str, place: Place) -> AudioWriter:
+    def _new_writer(self, name: str, place: Place) -> AudioWriter | PipeWriter:
+        writer = self._stream_writer() if self._stream else self._file_writer(place)
+        self._writers.append((name, writer))
+        return writer
+
+    def _stream_writer(self) -> PipeWriter:
+        source = self._source
+        assert self._stream
+        assert not self._writers
+        return PipeWriter(
+            self._stream, source.sample_rate, source.channels, self._encoding, source.samples
+        )
+
+    def _file_writer(self, place: Place) -> AudioWriter:
         taken = self._taken.setdefault(place.folder, set())
         file_name = free_name(safe_name(place.name), taken)
         taken.add(file_name.casefold())
         path = self.folder / place.folder / f"{file_name}{self._encoding.suffix}"
         self._prepare(path)
-        writer = AudioWriter(
+        return AudioWriter(
             path,
             self._source.sample_rate,
             self._source.channels,
             self._encoding,
             draft=self._draft,
+            tags=self._source.tags,
         )
-        self._writers.append((name, writer))
-        return writer
 
     def _prepare(self, path: Path) -> None:
         try:
@@ -193,7 +211,8 @@ class Outputs:
             raise AudioFileError(
                 f"{self.folder}: cannot be made ({error.strerror}); choose another --output-dir"
             ) from None
-        if path.exists() and path.samefile(self._source.path):
+        source = self._source.path
+        if path.exists() and source.exists() and path.samefile(source):
             raise AudioFileError(
                 f"{path}: would overwrite its own input; choose another --output-dir"
             )

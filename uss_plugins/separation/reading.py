@@ -1,9 +1,11 @@
-"""A recording at a model's rate, cut into segments as it is read."""
+"""A recording at a model's rate, cut into segments as it is read, ahead of whoever works on them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -11,21 +13,60 @@ from uss_plugins.audio.files import AudioReader
 from uss_plugins.audio.overlap_add import Segment, Segmenter
 from uss_plugins.audio.resampling import StreamingResampler
 
+Item = TypeVar("Item")
+Piece = tuple[list[NDArray[Any]], "Segment | None"]
+"""Blocks of a recording as they are read, and the segment that the last of them completes."""
+
 
 def read_segments(
     reader: AudioReader,
     sample_rate: int,
     segmenter: Segmenter,
     on_block: Callable[[NDArray[Any]], None],
-) -> Iterator[Segment]:
-    """Segments of a recording, resampled to `sample_rate` (Hz).
+    ahead: int = 1,
+) -> Generator[Segment, None, None]:
+    """Segments of a recording, resampled to `sample_rate` (Hz). Close it before the reader.
+
+    While one is worked on, a thread reads and resamples the next: `ahead` of them wait at most.
 
     `on_block` is called with each block of the recording itself, (channels, samples) float64, before the
-    segments that it completes.
+    segments that it completes, and from the caller's thread.
     """
+    for blocks, segment in read_ahead(_pieces(reader, sample_rate, segmenter), ahead):
+        for block in blocks:
+            on_block(block)
+        if segment is not None:
+            yield segment
+
+
+def read_ahead(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]:
+    """The items, made by a thread of its own, `ahead` of them before they are asked for.
+
+    What the thread raises is raised here, in its turn. When this is closed the thread has ended.
+    """
+    end = object()
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead")
+    try:
+        coming: deque[Future[Any]] = deque(thread.submit(next, items, end) for _ in range(ahead))
+        while (item := coming.popleft().result()) is not end:
+            coming.append(thread.submit(next, items, end))
+            yield item
+    finally:
+        thread.shutdown(cancel_futures=True)
+
+
+def _pieces(reader: AudioReader, sample_rate: int, segmenter: Segmenter) -> Iterator[Piece]:
     resampler = StreamingResampler(reader.sample_rate, sample_rate, reader.channels)
+    blocks: list[NDArray[Any]] = []
     for block in reader.blocks(dtype="float64"):
-        on_block(block)
-        yield from segmenter.push(resampler.push(block))
-    yield from segmenter.push(resampler.finish())
-    yield from segmenter.finish()
+        blocks.append(block)
+        for segment in segmenter.push(resampler.push(block)):
+            yield blocks, segment
+            blocks = []
+    for segment in segmenter.push(resampler.finish()):
+        yield blocks, segment
+        blocks = []
+    for segment in segmenter.finish():
+        yield blocks, segment
+        blocks = []
+    yield blocks, None

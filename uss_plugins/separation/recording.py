@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
+from typing import BinaryIO
 
 import torch
 
@@ -14,10 +15,14 @@ from registry.errors import UserError
 from uss_plugins.audio.files import AudioReader
 from uss_plugins.audio.formats import FormatChoice, PeakChoice, choose_encoding
 from uss_plugins.audio.overlap_add import Segmenter
+from uss_plugins.separation.channels import ChannelChoice
 from uss_plugins.separation.job import Job
 from uss_plugins.separation.model import UniversalSeparator
 from uss_plugins.separation.outputs import Outputs, Place, WrittenFile
 from uss_plugins.separation.queries import Conditions
+
+LONGEST_SEGMENT_SECONDS = 3600.0
+"""A segment is in memory as a whole, several times over."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class Settings:
     batch_size: how many segments are gathered, and how many a model separates at once.
     pad_last: fill a last segment that is too short with zeros, as the released system does, not with what
         comes before it.
+    channels: "shared": one condition, heard in the mid signal, for all channels; "independent": one for each
+        channel, or for each group of as many as the model takes.
     residual: write what is left, too.
     consistent: share the recording out among the outputs of a folder and their residual, see
         `uss_plugins.separation.consistency`.
@@ -40,6 +47,7 @@ class Settings:
     overlap_seconds: float | None = None
     batch_size: int = 1
     pad_last: bool = False
+    channels: ChannelChoice = "shared"
     residual: bool = False
     consistent: bool = False
     format: FormatChoice = "auto"
@@ -79,12 +87,13 @@ def separate_recording(
     settings: Settings | None = None,
     progress: Callable[[int, int], None] | None = None,
     places: Mapping[str, Place] | None = None,
+    stream: BinaryIO | None = None,
 ) -> Separation:
     """Extract from a recording what `conditions` describe, one file each, into `folder`.
 
-    The files have the recording's rate, channels and exact length. Where the recording is silent for a
-    segment, so are they, exactly. Each channel is separated by itself, or as many together as the model
-    takes, all with the condition of the mid signal.
+    The files have the recording's rate, channels, exact length and, where their format can, its title, artist
+    and the like. Where the recording is silent for a segment, so are they, exactly. Each channel is separated
+    by itself, or as many together as the model takes.
 
     Args:
         model: in evaluation mode, on the device to use.
@@ -94,24 +103,28 @@ def separate_recording(
         settings: see `Settings`.
         progress: called now and then with the samples read so far and in all.
         places: output -> a folder below `folder` and a name there; by default its own name in `folder`.
+        stream: where the only output goes, as WAV, instead of a file.
 
     Raises:
         AudioFileError: the recording cannot be read, or an output not written. No file is left then.
         UserError: settings that do not fit, or a model whose output is not finite.
     """
     settings = settings or Settings()
+    if stream:
+        check_stream(conditions, settings)
     started = time.monotonic()
     segmenter = make_segmenter(settings, model.sample_rate)
     with AudioReader(path) as reader:
         outputs = Outputs(
             folder,
             reader,
-            choose_encoding(reader, settings.format, settings.peak),
+            choose_encoding(reader, "wav" if stream else settings.format, settings.peak),
             scale=settings.peak == "scale",
             model_rate=model.sample_rate,
             overlap_samples=segmenter.overlap_samples,
             residual=settings.residual,
             places=places,
+            stream=stream,
         )
         job = Job(model, reader, conditions, outputs, settings, progress, places or {})
         with outputs:
@@ -132,6 +145,20 @@ def separate_recording(
     )
 
 
+def check_stream(conditions: Conditions, settings: Settings) -> None:
+    """Refuse what a stream cannot take: several outputs, other formats, what is known only at the end."""
+    if len(conditions.always) != 1 or len(conditions.classes) != 1 or settings.residual:
+        raise UserError(
+            "standard output takes one part; name one class, or several with --together, without --residual"
+        )
+    if settings.format not in ("auto", "wav"):
+        raise UserError("standard output gets WAV; leave out --format")
+    if settings.peak == "scale":
+        raise UserError(
+            "--peak scale needs the whole recording first; choose --peak float for standard output"
+        )
+
+
 def make_segmenter(settings: Settings, sample_rate: int) -> Segmenter:
     """The segments that `settings` ask for."""
     segment_seconds, overlap_seconds = settings.segment_seconds, settings.overlap_seconds
@@ -139,6 +166,11 @@ def make_segmenter(settings: Settings, sample_rate: int) -> Segmenter:
         overlap_seconds = segment_seconds / 10
     if not (isfinite(segment_seconds) and isfinite(overlap_seconds)):
         raise UserError("--segment-seconds and --overlap-seconds must be finite numbers")
+    if segment_seconds > LONGEST_SEGMENT_SECONDS:
+        raise UserError(
+            f"segments of {segment_seconds:g} s do not fit into memory; give at most"
+            f" {LONGEST_SEGMENT_SECONDS:g} for --segment-seconds"
+        )
     segment_samples = round(segment_seconds * sample_rate)
     overlap_samples = round(overlap_seconds * sample_rate)
     if segment_samples < 1 or settings.batch_size < 1:

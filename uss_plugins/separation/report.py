@@ -1,21 +1,22 @@
-"""What was made of a recording, for a file beside its parts and for the command line."""
+"""What was made of a recording, for a file beside its parts, for the manifest and for the command line."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from uss_plugins.audio.files import AudioFileError
 from uss_plugins.files import write_text
-from uss_plugins.separation.names import REPORT
+from uss_plugins.separation.names import REPORT, input_name
 from uss_plugins.separation.recording import Separation
 
 
 def describe(separation: Separation) -> dict[str, Any]:
     """A separation in plain values, ready for JSON."""
     return {
-        "input": str(separation.path.resolve()),
+        "input": input_name(separation.path),
         "sample_rate": separation.sample_rate,
         "channels": separation.channels,
         "samples": separation.samples,
@@ -34,18 +35,40 @@ def describe(separation: Separation) -> dict[str, Any]:
             for output in separation.outputs
         ],
         "gain": separation.gain,
+        "notes": [*silence(separation), *warnings(separation)],
         "elapsed_seconds": separation.elapsed_seconds,
     }
 
 
-def write_report(separation: Separation, folder: Path) -> None:
+def write_report(report: Mapping[str, Any], folder: Path) -> None:
     """Write `separation.json` into the folder of the parts, which is made if need be."""
     try:
-        write_text(folder / REPORT, json.dumps(describe(separation), indent=2) + "\n")
+        write_text(folder / REPORT, json.dumps(report, indent=2) + "\n")
     except OSError as error:
         raise AudioFileError(
             f"{folder / REPORT}: cannot be written ({error.strerror}); check the folder and its disk"
         ) from None
+
+
+def manifest_entry(
+    input_: str,
+    source: Mapping[str, Any],
+    output_dir: Path,
+    folder: Path,
+    report: Mapping[str, Any] | None,
+    error: str | None = None,
+) -> dict[str, Any]:
+    """The manifest's line for one recording; see `uss_plugins.separation.many.manifest`."""
+    parts = report["outputs"] if report else ()
+    return {
+        "input": input_,
+        "sha256": source.get("sha256"),
+        "outputs": [(folder / one["file"]).relative_to(output_dir).as_posix() for one in parts],
+        "duration_seconds": report["duration_seconds"] if report else None,
+        "seconds": report["elapsed_seconds"] if report else None,
+        "notes": report["notes"] if report else [],
+        "error": error,
+    }
 
 
 def warnings(separation: Separation) -> list[str]:
@@ -64,18 +87,26 @@ def warnings(separation: Separation) -> list[str]:
     return lines
 
 
-def summarise(separation: Separation, folder: Path) -> str:
-    """A few lines for people."""
-    seconds = separation.samples / separation.sample_rate
-    lines = [
-        f"{separation.path} -> {folder}"
-        f" ({seconds:.1f} s of sound in {separation.elapsed_seconds:.1f} s)"
-    ]
-    for output in separation.outputs:
-        heard = separation.probabilities.get(output.name)
-        silent = ", silent" if output.peak == 0 else ""
-        note = "" if heard is None else f" (heard with probability {heard:.2f}{silent})"
-        lines.append(f"  {output.path.relative_to(folder).as_posix()}{note}")
+def silence(separation: Separation) -> list[str]:
+    """A line where nothing sounded, or nothing was heard in it, so that there may be no file at all."""
+    if separation.energy == 0:
+        files = "its parts are silent, too" if separation.outputs else "no file was written"
+        return [f"the recording is silent throughout: {files}"]
     if not separation.outputs:
-        lines.append("  nothing was heard; lower --threshold, or name --classes")
+        return ["nothing was heard, so no file was written; lower --threshold, or name --classes"]
+    return []
+
+
+def summarise(report: Mapping[str, Any], folder: Path) -> str:
+    """A few lines for people, of a report."""
+    lines = [
+        f"{report['input']} -> {folder}"
+        f" ({report['duration_seconds']:.1f} s of sound in {report['elapsed_seconds']:.1f} s)"
+    ]
+    for output in report["outputs"]:
+        heard = output["probability"]
+        silent = ", silent" if output["peak"] == 0 else ""
+        note = "" if heard is None else f" (heard with probability {heard:.2f}{silent})"
+        lines.append(f"  {output['file']}{note}")
+    lines += [f"  {note}" for note in report["notes"]]
     return "\n".join(lines)

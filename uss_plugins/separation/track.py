@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uss_plugins.audio.overlap_add import OverlapAdder
+from uss_plugins.audio.pipes import PipeWriter
 from uss_plugins.audio.resampling import StreamingResampler
 from uss_plugins.audio.writing import AudioWriter
 
@@ -22,7 +23,10 @@ class Track:
     """One output on its way from segments at the model's rate to a file at the recording's rate."""
 
     def __init__(
-        self, overlap_samples: int, resampler: StreamingResampler, writer: AudioWriter | None
+        self,
+        overlap_samples: int,
+        resampler: StreamingResampler,
+        writer: AudioWriter | PipeWriter | None,
     ) -> None:
         self.writer = writer
         self.settled_samples = 0

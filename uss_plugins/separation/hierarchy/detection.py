@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,12 @@ def listen_to_recording(model: UniversalSeparator, path: Path, settings: Setting
         nonlocal samples
         samples += block.shape[1]
 
-    with AudioReader(path) as reader:
-        segments = read_segments(reader, model.sample_rate, segmenter, count)
+    with (
+        AudioReader(path) as reader,
+        closing(
+            read_segments(reader, model.sample_rate, segmenter, count, settings.batch_size)
+        ) as segments,
+    ):
         while batch := list(itertools.islice(segments, settings.batch_size)):
             tagged.append(_tag(model, batch))
             fresh_samples += [one.fresh_samples for one in batch]
