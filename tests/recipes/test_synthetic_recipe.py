@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,17 @@ def test_run_again_does_nothing_twice(experiment: Path) -> None:
     done = run("run.sh", "--exp-dir", experiment, "--stop-stage", "4", "--", *settings)
     assert done.returncode == 0, done.stderr
     assert [path.stat().st_mtime_ns for path in weights] == before
+
+
+def test_a_failure_of_one_strategy_ends_the_run(experiment: Path, tmp_path: Path) -> None:
+    shutil.copytree(experiment / "shared", tmp_path / "shared")
+    settings = [part for key, value in TINY.items() for part in ("--set", f"{key}={value}")]
+    wrong = ("--set", "separator.hop_size=0")
+    stages = ("--exp-dir", tmp_path, "--stage", "3", "--strategies", "hard soft")
+    done = run("run.sh", *stages, "--", *settings, *wrong)
+    assert done.returncode != 0
+    assert "hop_size=0 must be in" in done.stderr
+    assert "|" not in done.stdout
 
 
 def test_real_input_is_separated_and_scored(experiment: Path, tmp_path: Path) -> None:
