@@ -123,7 +123,7 @@ def test_what_cells_share_is_made_once(tmp_path: Path) -> None:
     plan = plan_grid(load_grid(write_grid(tmp_path)))
     rendered, taggers, anchors, mixtures, cells = phases_of(plan, tmp_path / "exp")
     assert rendered == []
-    assert [work.name for work in taggers] == ["tagger cnn_small"] * 2
+    assert [work.name for work in taggers] == ["tagger of cnn_small", "tagger of wide"]
     assert (len(anchors), len(mixtures), len(cells)) == (2, 1, 8)
     made = {work.folder for work in (*taggers, *anchors, *mixtures)}
     assert all(made.issuperset(work.needs) and len(work.needs) == 3 for work in cells)

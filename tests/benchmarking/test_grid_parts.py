@@ -24,6 +24,7 @@ SLURM = {
     "SLURM_LOCALID": "1",
     "SLURM_JOB_NAME": "grid",
     "SLURM_JOB_ID": "7",
+    "SLURM_NTASKS_PER_NODE": "4",
 }
 
 
@@ -40,6 +41,15 @@ def test_lightning_tells_the_place_and_cells_do_not_hear_of_it(
         assert launched_place() == Place()
         assert not set(variables) & set(os.environ)
     assert launched_place() == place
+
+
+def test_a_launch_that_lightning_refuses_is_the_users_mistake(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in SLURM.keys() - {"SLURM_NTASKS_PER_NODE"}:
+        monkeypatch.setenv(name, SLURM[name])
+    with pytest.raises(UserError, match="Use `--ntasks-per-node=8` instead"):
+        launched_place()
 
 
 def test_a_process_that_nobody_launched_does_all(monkeypatch: pytest.MonkeyPatch) -> None:

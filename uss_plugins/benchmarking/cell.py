@@ -62,6 +62,7 @@ def run_cell(work: Work, device: str) -> CellFigures:
     where = str(experiment.torch_device)
     peak = max(trial.peak_memory_bytes, peak_memory_bytes(where))
     model = load_model(experiment.model_folder, where)
+    model.prepare()  # as `separate` and `evaluate` do
     pairs, corpus = evaluation_set(work)
     results = evaluate(
         model,
@@ -160,15 +161,13 @@ def write_float_wav(path: Path, audio: np.typing.NDArray[np.float32], sample_rat
 
 @torch.inference_mode()
 def cost_of(model: UniversalSeparator) -> tuple[float, float]:
-    """GMAC for a second of audio, and seconds for it: of the separator on one recording, by one query."""
+    """GMAC of the separator for a second of audio, and seconds for it, on one recording by one query."""
     samples = round(TIMED_SECONDS * model.sample_rate)
     generator = torch.Generator().manual_seed(0)
     mixture = 0.1 * torch.randn(1, model.channels, samples, generator=generator)
     mixture = mixture.to(model.query_bank.device)
     condition = model.query_bank[:1]
 
-    def separate() -> torch.Tensor:
-        return model.forward(mixture, condition)
-
-    macs = giga_macs(separate) / TIMED_SECONDS
-    return macs, median_seconds(separate, rounds=TIMED_ROUNDS) / TIMED_SECONDS
+    macs = giga_macs(lambda: model.separator(mixture, condition)) / TIMED_SECONDS
+    seconds = median_seconds(lambda: model(mixture, condition), rounds=TIMED_ROUNDS)
+    return macs, seconds / TIMED_SECONDS

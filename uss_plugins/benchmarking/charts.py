@@ -21,6 +21,7 @@ SHAPES = (
     "M0-6.5L5 0L0 6.5L-5 0z",
 )
 """Circle, square, triangle, rhombus, about their middle."""
+LABEL_WIDTH, LABEL_HEIGHT = 230, 16
 Cells = Sequence[tuple[Row, CellFigures]]
 
 
@@ -66,17 +67,27 @@ def speed_chart(results: GridResults) -> str:
     )
     start = f"M{x(front[0][1].real_time_factor)} {y(front[0][1].sdri.value)}"
     parts.append(f'<path class="front" d="{start}{steps}H{width - right}"/>')
-    on_front = {row.name for row, _ in front}
-    for row, cell in cells:
-        parts.append(point(results, row, cell, x(cell.real_time_factor), y))
-        if row.name in on_front:
-            label = f"{row.labels['embedding']} · {row.labels['separator']}"
-            place = x(cell.real_time_factor), y(cell.sdri.value) - 10
-            anchor = "end" if place[0] > 0.8 * width else "start"
-            parts.append(text_at(*place, label, anchor, row.name, "front"))
+    parts += [point(results, row, cell, x(cell.real_time_factor), y) for row, cell in cells]
+    parts += front_labels(
+        [(row, x(c.real_time_factor), y(c.sdri.value)) for row, c in front], width
+    )
     parts.append(text_at(left, height + 38, "real-time factor (logarithmic)", "start", css="tick"))
     parts.append(text_at(left + 6, top + 4, "SDRi by bank (dB)", "start", css="tick"))
     return svg(width, height + 44, "SDRi against the real-time factor", "".join(parts), "speed")
+
+
+def front_labels(front: Sequence[tuple[Row, float, float]], width: float) -> list[str]:
+    """The names of the points (row, x, y) on the front, each above its point and clear of the one before."""
+    parts, last = [], (-1e9, 0.0)
+    for row, x, y in front:
+        top = y - 10
+        if x - last[0] < LABEL_WIDTH and abs(top - last[1]) < LABEL_HEIGHT:
+            top = last[1] - LABEL_HEIGHT
+        last = x, top
+        label = f"{row.labels['embedding']} · {row.labels['separator']}"
+        anchor = "end" if x > 0.8 * width else "start"
+        parts.append(text_at(x, round(top, 1), label, anchor, row.name, "front"))
+    return parts
 
 
 def point(

@@ -46,7 +46,11 @@ class Place:
 
 
 def launched_place() -> Place:
-    """The place that torchrun, SLURM, LSF or MPI gave this process; alone if none launched it."""
+    """The place that torchrun, SLURM, LSF or MPI gave this process; alone if none launched it.
+
+    Raises:
+        UserError: launched in a way that Lightning refuses.
+    """
     from lightning_fabric.plugins.environments.lsf import LSFEnvironment
     from lightning_fabric.plugins.environments.mpi import MPIEnvironment
     from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
@@ -60,7 +64,10 @@ def launched_place() -> Place:
     )
     for kind in kinds:  # in the order in which Lightning itself asks
         if kind.detect():
-            found = kind()
+            try:
+                found = kind()
+            except RuntimeError as error:  # how Lightning refuses a launch that it does not support
+                raise UserError(str(error)) from None
             return Place(found.global_rank(), found.world_size(), found.local_rank())
     return Place()
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import torch
 
+from registry import load_plugins
+from uss_plugins.versions import versions
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -45,6 +48,12 @@ def this_machine() -> Machine:
             torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())
         ),
     )
+
+
+def all_versions() -> dict[str, str]:
+    """Versions of Python and the packages that results depend on, and of the plug-ins' distributions."""
+    plugins = {spec.distribution: spec.version for spec in load_plugins().specs()}
+    return {**versions(), **plugins}
 
 
 def processor_name() -> str:

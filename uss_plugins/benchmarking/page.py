@@ -109,14 +109,14 @@ def render_page(results: GridResults, folder: Path) -> str:
             section(
                 "What speed costs",
                 "SDRi against the time that separation takes for a second of audio. The dashed line is the"
-                " Pareto front: no cell left of it is better. Bars are 95&nbsp;% intervals.",
+                " Pareto front: no cell is both faster and better than one on it. Bars: 95&nbsp;% intervals.",
                 speed_key(results) + speed_chart(results),
             ),
             section(
                 "Learning curves", "Validation SDRi in dB over training steps.", curves(results)
             ),
             section("Listen", *players(results, folder)),
-            section("All figures", f"{escape(COLUMN_NOTES)}.", cells_table(results)),
+            section("All figures", escape(COLUMN_NOTES), cells_table(results)),
             *(means_section(results, axis) for axis in varied_axes(results)),
         ]
     sections += [state_section(results, state) for state in ("failed", "impossible", "not run")]

@@ -17,7 +17,7 @@ import torch
 
 from registry.plugins import one_line
 from uss_plugins.benchmarking.cell import pairs_of, run_cell
-from uss_plugins.benchmarking.machine import this_machine
+from uss_plugins.benchmarking.machine import all_versions, this_machine
 from uss_plugins.benchmarking.mixtures import store_mixtures
 from uss_plugins.benchmarking.results import Kind, Outcome, now, store_outcome
 from uss_plugins.benchmarking.work import GridExperiment, Work
@@ -25,7 +25,6 @@ from uss_plugins.compose import build_corpus
 from uss_plugins.training.devices import Devices
 from uss_plugins.training.stages.anchors import mine
 from uss_plugins.training.stages.tagger import train_tagger
-from uss_plugins.versions import versions
 
 LOG = "log.txt"
 ORPHANED = 3
@@ -66,7 +65,7 @@ def run_work(work: Work, device: str, device_index: int | None, threads: int | N
             seconds=round(time.monotonic() - started, 1),
             finished=now(),
             machine=this_machine(),
-            versions=versions(),
+            versions=all_versions(),
             **found,
         ),
     )

@@ -51,7 +51,8 @@ class CellFigures:
     parameters: of separator, embedding strategy and query net. trained_parameters: those that training
         changes. separator_parameters: of the separator.
     giga_macs_per_second: 10**9 multiply-accumulates of the separator for a second of audio; FFTs not counted.
-    real_time_factor: seconds that the separator takes for a second of audio, one recording at a time.
+    real_time_factor: seconds that the separator takes for a second of audio, one recording at a time, in its
+        form for inference where it has one.
     training_step_seconds: median of a training step, its batch read, alone before the training.
     steps: of the training. training_seconds: of its steps and validations, over all interruptions.
     validation_sdri: best mean SDRi over the validation mixtures, whose weights the cell keeps; None where no
@@ -88,7 +89,8 @@ class Outcome:
 
     kind, name: what it was. error: why it failed, in one line; None if it did not.
     seconds: since its process began, after the last interruption.
-    finished: UTC, ISO 8601. machine, versions: what it ran on and with; None if it never ran.
+    finished: UTC, ISO 8601. machine, versions: what it ran on and with, the distributions of all plug-ins
+        among them; None if it never ran.
     figures: what a shared stage has to tell. cell: what a cell measured.
     """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from uss_plugins.benchmarking.grid import Grid
 from uss_plugins.benchmarking.launch import Place, Slots, each_alone, launched_place, only_run_in
-from uss_plugins.benchmarking.machine import this_machine
+from uss_plugins.benchmarking.machine import all_versions, this_machine
 from uss_plugins.benchmarking.plan import Plan, plan_grid
 from uss_plugins.benchmarking.results import (
     OUTCOME,
@@ -25,7 +25,6 @@ from uss_plugins.benchmarking.work import Work, phases_of
 from uss_plugins.evaluation.summary import interval_method
 from uss_plugins.files import write_text
 from uss_plugins.training.devices import check_one_process
-from uss_plugins.versions import versions
 
 JSON, MARKDOWN, PAGE = "grid.json", "grid.md", "grid.html"
 
@@ -116,7 +115,7 @@ def gather(
         jobs=slots.jobs,
         processes=place.world_size,
         machine=this_machine(),
-        versions=versions(),
+        versions=all_versions(),
         interval_method=interval_method(plan.cells[0].recipe.evaluation.bootstrap_samples),
         stages=tuple(
             outcome

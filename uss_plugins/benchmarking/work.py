@@ -115,12 +115,13 @@ def phases_of(plan: Plan, exp_dir: Path) -> list[list[Work]]:
     cells: list[Work] = []
     for cell, experiment in zip(plan.cells, experiments, strict=True):
         recipe, tagger = cell.recipe, cell.recipe.of_tagger().query_net
+        net = cell.labels["query_net"]
         made: tuple[Path, ...] = ()
         if tagger.weights is None and has_tagger(recipe):
             made = (experiment.tagger_folder,)
-            taggers.append(work("tagger", f"tagger {tagger.name}", made[0], recipe))
+            taggers.append(work("tagger", f"tagger of {net}", made[0], recipe))
         folder = experiment.anchor_folder
-        anchors.append(work("anchors", f"anchors of {tagger.name}", folder, recipe, *made))
+        anchors.append(work("anchors", f"anchors of {net}", folder, recipe, *made))
         own = work(
             "cell", name_of(cell.labels), exp_dir / CELLS / cell_folder(cell, plan.budget), recipe
         )
