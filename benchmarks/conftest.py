@@ -14,8 +14,8 @@ import pytest
 import torch
 from cost_tables import Cost, tables
 from installed_components import Build
+from machine_and_versions import machine_and_versions
 from measuring import Measure, within_free_memory
-from this_machine import this_machine
 
 from registry import ComponentSpec, UserError, load_plugins
 from registry.hookspecs import HOOKS
@@ -37,6 +37,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=float,
         default=4.0,
         help="length of the audio that networks are measured on (default: 4)",
+    )
+    group.addoption(
+        "--enough-seconds",
+        type=float,
+        default=2.0,
+        help="how long a call is repeated to find its median; once at least (default: 2)",
     )
     group.addoption(
         "--set",
@@ -158,15 +164,18 @@ def measure(
     benchmark: Any, device: str, request: pytest.FixtureRequest
 ) -> Generator[Measure, None, None]:
     """Measures a call; what it finds goes into the tables and the JSON."""
-    yield Measure(benchmark, device, request.config.stash[PARAMETERS])
+    config = request.config
+    enough_seconds = config.getoption("--enough-seconds")
+    yield Measure(benchmark, device, enough_seconds, config.stash[PARAMETERS])
     if benchmark.extra_info:
-        costs = request.config.stash[COSTS]
-        costs.append((benchmark.group or request.node.path.stem, benchmark.extra_info))
+        config.stash[COSTS].append(
+            (benchmark.group or request.node.path.stem, benchmark.extra_info)
+        )
 
 
 def pytest_benchmark_generate_machine_info() -> dict[str, Any]:
     """What the run was measured on and with."""
-    return this_machine()
+    return machine_and_versions()
 
 
 def pytest_benchmark_generate_commit_info() -> dict[str, Any]:

@@ -17,8 +17,8 @@ from torch import nn
 from registry import ComponentSpec
 from uss_plugins.benchmarking import measures
 
-ENOUGH_SECONDS, MOST_ROUNDS, LEAST_ROUND_SECONDS = 2.0, 20, 0.01
-"""Rounds are repeated for so long or so often; calls that are shorter than a round are repeated within it."""
+MOST_ROUNDS, LEAST_ROUND_SECONDS = 20, 0.01
+"""A call that is shorter than a round is repeated within it."""
 
 LAUNCHER = """
 import resource, subprocess, sys
@@ -64,11 +64,13 @@ class Measure:
     """Measures a call with pytest-benchmark's fixture, and leaves the `Cost` in its `extra_info`.
 
     device: where the networks are; "cpu" or "cuda".
+    enough_seconds: how long a call is repeated, if it takes less.
     component_parameters: what the user set of a component's parameters: kind -> name -> parameters.
     """
 
     benchmark: Any
     device: str
+    enough_seconds: float
     component_parameters: dict[str, dict[str, dict[str, Any]]]
 
     def __call__(
@@ -147,7 +149,7 @@ class Measure:
 
         self.benchmark.pedantic(
             waited,
-            rounds=max(1, min(MOST_ROUNDS, int(ENOUGH_SECONDS / expected))),
+            rounds=max(1, min(MOST_ROUNDS, int(self.enough_seconds / expected))),
             iterations=max(1, int(LEAST_ROUND_SECONDS / expected)),
         )
         return self.median
