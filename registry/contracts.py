@@ -71,7 +71,12 @@ class QueryNet(Protocol):
 
 @runtime_checkable
 class LoadsPretrained(Protocol):
-    """A query net that reads weights which another toolkit trained, in that toolkit's files."""
+    """A query net that reads weights which another toolkit trained, in that toolkit's files.
+
+    Without them, or training, it is of no use.
+    """
+
+    class_names: tuple[str, ...]
 
     def load_pretrained(self, path: Path) -> None:
         """Fill the net from a file, or from a folder that holds it; nothing is downloaded.

@@ -34,16 +34,29 @@ def check_nets(recipe: Recipe, class_names: Sequence[str]) -> None:
                 f"{key} {tagger.name!r} tags no classes, so it cannot find anchors; write"
                 " anchors.method=random, or let a detector find them"
             )
-    elif tagger.weights is None and recipe.tagger is None:
-        problems.append(
-            f"no section 'tagger' says how to train the {key}; add it, or {key}.weights"
-        )
+    else:
+        if recipe.anchors.method == "largest_area" and not asked(tagger).frames_per_second:
+            problems.append(
+                f"{key} {tagger.name!r} tags whole clips, and largest-area anchors need frames; write"
+                " anchors.method=sliding, or let a detector find them"
+            )
+        if tagger.weights is None and recipe.tagger is None and not tagger.brings_weights:
+            problems.append(
+                f"no section 'tagger' says how to train the {key}; add it, or {key}.weights"
+            )
     weights = recipe.query_net.weights
-    if recipe.detector is not None and weights is None and tags_classes(recipe.query_net):
-        problems.append("stage 1 trains the detector, not the query net; give query_net.weights")
-    net: object = build_net(recipe.query_net) if recipe.query_net.has_foreign_weights else None
-    if weights is not None and isinstance(net, LoadsPretrained):
-        net.load_pretrained(weights)
+    if weights is None and not recipe.query_net.brings_weights:
+        problems += unweighted(recipe)
+    ours = weights is not None and not recipe.query_net.has_foreign_weights
+    net: object = None if ours else build_net(recipe.query_net)
+    if isinstance(net, LoadsPretrained):
+        if weights is not None:
+            net.load_pretrained(weights)
+        elif not recipe.training.train_query_net and not net.class_names:
+            problems.append(
+                f"query_net {recipe.query_net.name!r} has no weights and is not trained; give"
+                " query_net.weights, or write training.train_query_net=true"
+            )
     elif weights is not None:
         problems += disagreements("query_net", recipe.query_net, class_names)
     if recipe.detector is not None and recipe.detector.weights is not None:
@@ -56,6 +69,22 @@ def check_nets(recipe: Recipe, class_names: Sequence[str]) -> None:
         )
     if problems:
         raise UserError("; ".join(problems))
+
+
+def unweighted(recipe: Recipe) -> list[str]:
+    """What is wrong with a query net that is given no weights, if something is."""
+    section = recipe.query_net
+    if tags_classes(section):
+        if recipe.detector is None:
+            return []
+        return ["stage 1 trains the detector, not the query net; give query_net.weights"]
+    declared = {one.name for one in load_plugins().parameters("query_net", section.name)}
+    if "pretrained" in declared and not recipe.training.train_query_net:
+        return [
+            f"query_net {section.name!r} has random weights, and nothing trains it; give"
+            " query_net.pretrained a folder or a repository of the hub"
+        ]
+    return []
 
 
 def check_rate(model: UniversalSeparator, corpus: Corpus) -> None:
@@ -76,11 +105,25 @@ def tags_classes(section: NetSection) -> bool:
     """Whether a query net tags classes, or only embeds. Only taggers leave weights in a folder of our own."""
     if section.weights is not None and not section.has_foreign_weights:
         return True
-    return bool(build_net(section).class_names)
+    return bool(asked(section).class_names)
+
+
+def is_ready(recipe: Recipe) -> bool:
+    """Whether the net that mines brings weights by its own parameters, and no stage trains it further."""
+    return recipe.of_tagger().query_net.brings_weights and recipe.tagger is None
+
+
+def asked(section: NetSection) -> QueryNet:
+    """A query net of one class, to ask what it can do: its weights are not looked at."""
+    if not section.brings_weights:
+        return build_net(section)
+    # What weights it brings does not matter here, and may take long to read, or to download.
+    with torch.device("meta"):
+        return build_net(section.model_copy(update={"pretrained": None}))
 
 
 def build_net(section: NetSection) -> QueryNet:
-    """A query net of one class, to ask what it can do."""
+    """A query net of one class."""
     with torch.random.fork_rng(devices=[]):
         known = {"class_names": ("any",)}
         return cast(QueryNet, build_component("query_net", section, known))

@@ -1,0 +1,133 @@
+"""A model folder as one of SpeechBrain's pretrained interfaces.
+
+separation = Separation.from_hparams("exp/soft/model")
+parts = separation.separate_file("street.wav", classes=["Speech", "Siren"])  # (1, samples, 2)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from registry.errors import UserError
+from uss_plugins.ecosystems import import_speechbrain
+from uss_plugins.labels.lookup import find_in
+from uss_plugins.separation.folder import load_model
+from uss_plugins.separation.model import UniversalSeparator
+from uss_plugins.separation.queries import ClassConditions, Conditions, choose_condition
+from uss_plugins.separation.query_audio import audio_query
+
+if TYPE_CHECKING:
+    from torch.nn import Module as Pretrained
+else:
+    Pretrained = import_speechbrain("speechbrain.inference.interfaces").Pretrained
+
+
+class Separation(Pretrained):
+    """Extracts from mixtures what classes or example recordings describe.
+
+    Called as SpeechBrain's `SepformerSeparation` is, with what to extract beside it. Levels are kept, not
+    scaled to full scale, so that a sound that is not there comes out as near silence.
+    """
+
+    MODULES_NEEDED = ("model",)
+    HPARAMS_NEEDED = ("sample_rate",)
+
+    @classmethod
+    def from_hparams(
+        cls, source: str | Path, hparams_file: str = "hyperparams.yaml", **kwargs: Any
+    ) -> Separation:
+        """Load a local model folder, or, as any `Pretrained`, what SpeechBrain's hyper-parameters describe.
+
+        kwargs: of `Pretrained`, such as `run_opts={"device": "cuda"}`; those of fetching, such as `savedir`,
+            have nothing to do for a folder.
+
+        Raises:
+            UserError: the model folder is broken.
+        """
+        if not (Path(source) / "recipe.yaml").is_file():
+            found: Separation = super().from_hparams(source, hparams_file, **kwargs)  # type: ignore[misc]
+            return found
+        kept = ("run_opts", "freeze_params")
+        model = load_model(source)
+        normaliser = import_speechbrain("speechbrain.dataio.preprocess").AudioNormalizer
+        return cls(
+            modules={"model": model},
+            hparams={
+                "sample_rate": model.sample_rate,
+                "audio_normalizer": normaliser(sample_rate=model.sample_rate),
+            },
+            **{name: value for name, value in kwargs.items() if name in kept},
+        )
+
+    @property
+    def model(self) -> UniversalSeparator:
+        """The model, on its device."""
+        model: UniversalSeparator = self.mods["model"]  # type: ignore[index,assignment]
+        return model
+
+    def separate_batch(
+        self,
+        mix: Tensor,
+        classes: Sequence[str] | None = None,
+        query: str | Path | Sequence[str | Path] | None = None,
+    ) -> Tensor:
+        """Extract from `mix` (batch, samples), at the model's rate: (batch, samples, sources).
+
+        classes: names or ids; a source for each. query: files of example audio; one source like them. Without
+        either, a source for each of the model's classes.
+
+        Raises:
+            UserError: the model knows no such class, or a file cannot be read.
+        """
+        mix = mix.to(self.model.query_bank.device)
+        # Conditions are those of `uss-plugins separate`, each item of the batch a segment of its own.
+        with torch.no_grad():
+            cues = self._conditions(classes, query)(mix)
+            sources = []
+            for name in cues[0]:
+                condition = torch.stack([cue[name].condition for cue in cues])  # type: ignore[misc]
+                audio = mix.unsqueeze(1).expand(-1, self.model.channels, -1)
+                sources.append(self.model(audio, condition).mean(1))
+        return torch.stack(sources, dim=2)
+
+    def separate_file(
+        self,
+        path: str | Path,
+        savedir: str | Path | None = None,
+        classes: Sequence[str] | None = None,
+        query: str | Path | Sequence[str | Path] | None = None,
+    ) -> Tensor:
+        """Extract from a recording, mixed to mono at the model's rate, in one piece: (1, samples, sources).
+
+        path: of the recording, or as SpeechBrain fetches it. For what else see `separate_batch`.
+        """
+        audio: Tensor = self.load_audio(str(path), savedir)  # type: ignore[operator]
+        return self.separate_batch(audio.unsqueeze(0), classes, query)
+
+    def forward(self, mix: Tensor, **chosen: Any) -> Tensor:
+        """See `separate_batch`."""
+        return self.separate_batch(mix, **chosen)
+
+    def _conditions(
+        self, classes: Sequence[str] | None, query: str | Path | Sequence[str | Path] | None
+    ) -> Conditions:
+        model = self.model
+        if query is not None:
+            if classes is not None:
+                raise UserError("classes and query both say what to extract; give one of them")
+            paths = [query] if isinstance(query, (str, Path)) else query
+            return audio_query(model, [Path(path) for path in paths])
+        names = model.class_names if classes is None else classes
+        groups: Mapping[str, Sequence[int]] = {
+            model.class_names[index]: (index,)
+            for index in (find_in(model.class_names, model.class_ids, name) for name in names)
+        }
+        if not groups:
+            raise UserError("nothing to extract: the model knows no classes; give a query")
+        source = choose_condition(model, [index for (index,) in groups.values()])
+        return ClassConditions(model, groups, threshold=None, source=source, always=True)
