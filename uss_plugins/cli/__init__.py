@@ -29,6 +29,8 @@ class Verb(NamedTuple):
 VERBS: dict[str, Verb] = {
     "list": Verb("list_components:list_components", "List the installed components and plug-ins."),
     "show": Verb("show:show", "Show a component's parameters, documentation and source."),
+    "check": Verb("check:check", "Check that components keep their contracts."),
+    "new": Verb("new:new", "Write the package of a new plug-in."),
     "doctor": Verb("doctor:doctor", "Check this installation."),
     "pack": Verb("pack:pack", "Pack AudioSet's files into one HDF5."),
     "pack-index": Verb("pack:pack_index", "Join packed files under an index."),
