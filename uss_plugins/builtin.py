@@ -59,7 +59,7 @@ def register_embeddings(register: Register) -> None:
 
 @hookimpl
 def register_separators(register: Register) -> None:
-    """The ResUNet family, conditioned by FiLM."""
+    """The ResUNet family and Asteroid's separators, conditioned by FiLM."""
     resunet = "uss_plugins.separators.resunet"
     register(
         "resunet30",
@@ -73,6 +73,32 @@ def register_separators(register: Register) -> None:
         "resunet_small",
         f"{resunet}:resunet_small",
         summary="a narrow ResUNet, trainable on two cores",
+    )
+    asteroid = "uss_plugins.separators.asteroid_models"
+    register(
+        "asteroid_conv_tasnet",
+        f"{asteroid}:asteroid_conv_tasnet",
+        summary="Asteroid's Conv-TasNet: dilated convolutions on a learned filterbank",
+    )
+    register(
+        "asteroid_dprnn",
+        f"{asteroid}:asteroid_dprnn",
+        summary="Asteroid's DPRNN-TasNet: recurrent layers within chunks and across them",
+    )
+    register(
+        "asteroid_dptnet",
+        f"{asteroid}:asteroid_dptnet",
+        summary="Asteroid's DPTNet: transformers within chunks and across them",
+    )
+    register(
+        "asteroid_sudormrf",
+        f"{asteroid}:asteroid_sudormrf",
+        summary="Asteroid's SuDoRM-RF: small U-nets in a row",
+    )
+    register(
+        "asteroid_dcunet",
+        f"{asteroid}:asteroid_dcunet",
+        summary="Asteroid's DCUNet: a U-net of complex convolutions on the STFT",
     )
     speechbrain = "uss_plugins.separators.speechbrain_separators"
     register(

@@ -15,16 +15,16 @@ reads; they are left out here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from registry.errors import UserError
-from uss_plugins.separators.stft import STFT
+from uss_plugins.separators.filterbank import make_transform
 
 if TYPE_CHECKING:
     from uss_plugins.separators.prepared import PreparedResUNet
@@ -123,6 +123,8 @@ class ResUNet(nn.Module):
             that quiet sounds count for more. The maps are applied to the plain spectrum all the same.
         film_gain: what FiLM's initial kernels are multiplied by; 1 is the paper's, more lets the condition
             steer from the first steps on. It decides nothing once weights are loaded.
+        filterbank: a trained transform in the place of the STFT, as {"name": "free"}, of the same window
+            and hop; see `uss_plugins.separators.filterbank`. None is {"name": "stft"}.
 
     Raises:
         UserError: sizes that do not fit each other.
@@ -140,6 +142,7 @@ class ResUNet(nn.Module):
         hop_size: int = 320,
         input_power: float = 1.0,
         film_gain: float = 1.0,
+        filterbank: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         check_sizes(stage_channels, blocks_per_stage, window_size, hop_size, input_power, film_gain)
@@ -147,7 +150,7 @@ class ResUNet(nn.Module):
         self.sample_rate = sample_rate
         self.channels = channels
         self.condition_size = condition_size
-        self.stft = STFT(window_size, hop_size)
+        self.stft = make_transform(filterbank, window_size, hop_size, sample_rate)
 
         sizes = [stage_channels[0], *stage_channels]
         self.scales = [(2, 2)] * (len(stage_channels) - 1) + [(1, 2)]
@@ -290,6 +293,7 @@ def resunet30(
     hop_size: int = 320,
     input_power: float = 1.0,
     film_gain: float = 1.0,
+    filterbank: Mapping[str, Any] | None = None,
 ) -> ResUNet:
     """ResUNet30, the separator of the paper: 21.4 M parameters and FiLM."""
     return ResUNet(
@@ -302,6 +306,7 @@ def resunet30(
         hop_size=hop_size,
         input_power=input_power,
         film_gain=film_gain,
+        filterbank=filterbank,
     )
 
 
@@ -316,6 +321,7 @@ def resunet60(
     hop_size: int = 320,
     input_power: float = 1.0,
     film_gain: float = 1.0,
+    filterbank: Mapping[str, Any] | None = None,
 ) -> ResUNet:
     """ResUNet60: two residual blocks per stage, otherwise ResUNet30."""
     return ResUNet(
@@ -328,6 +334,7 @@ def resunet60(
         hop_size=hop_size,
         input_power=input_power,
         film_gain=film_gain,
+        filterbank=filterbank,
     )
 
 
@@ -342,6 +349,7 @@ def resunet_small(
     hop_size: int = 256,
     input_power: float = 0.3,
     film_gain: float = 4.0,
+    filterbank: Mapping[str, Any] | None = None,
 ) -> ResUNet:
     """A ResUNet that two processor cores train in minutes: 16 kHz, five stages, half the channels."""
     return ResUNet(
@@ -354,4 +362,5 @@ def resunet_small(
         hop_size=hop_size,
         input_power=input_power,
         film_gain=film_gain,
+        filterbank=filterbank,
     )

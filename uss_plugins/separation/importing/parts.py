@@ -13,6 +13,7 @@ from uss_plugins.separation.importing.names import UNREAD, released_separator_na
 from uss_plugins.separation.importing.recognise import SEPARATOR
 from uss_plugins.separation.model import UniversalSeparator
 from uss_plugins.separators.resunet import ResUNet
+from uss_plugins.separators.stft import STFT
 
 
 def fill_query_net(accounts: Accounts, query_net: nn.Module, prefix: str) -> None:
@@ -32,6 +33,10 @@ def fill_separator(accounts: Accounts, separator: nn.Module) -> None:
         raise UserError(
             f"{accounts.path}: holds a ResUNet, and the recipe's separator is a"
             f" {type(separator).__name__}; name resunet30 in it"
+        )
+    if not isinstance(separator.stft, STFT):
+        raise UserError(
+            f"{accounts.path}: holds a separator trained on the STFT; leave filterbank out of the recipe"
         )
     drop_separator_kernels(accounts, SEPARATOR + "base.", separator.stft)
     accounts.fill(separator, SEPARATOR, released_separator_name)
