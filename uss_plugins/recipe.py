@@ -54,6 +54,11 @@ class NetSection(Component):
         """Whether the weights are not in a folder of our own, with its recipe."""
         return self.weights is not None and not (self.weights / "recipe.yaml").is_file()
 
+    @property
+    def brings_weights(self) -> bool:
+        """Whether the net itself gets weights, by a parameter of its own that names them."""
+        return self.parameters.get("pretrained") is not None
+
 
 class CorpusSection(Component):
     """A corpus plug-in. `splits` holds what differs between train, valid and test."""
@@ -116,7 +121,8 @@ class AnchorSection(Section):
     """Where in a clip its class is taken to sound (paper, section III-B)."""
 
     segment_seconds: Annotated[float, Field(gt=0)] = 2.0
-    method: Literal["largest_area", "random"] = "largest_area"
+    method: Literal["largest_area", "sliding", "random"] = "largest_area"
+    """By a detector's frames; by a tagger that hears one segment after the other; or anywhere."""
     batch_size: Positive = 32
     exclusive: Probability | None = None
     """Train only on anchors in which the tagger hears no other class with more than this probability; None

@@ -20,7 +20,8 @@ from uss_plugins.corpora.anchors import AnchorTable, cut_segment, largest_area_s
 logger = logging.getLogger(__name__)
 
 Audio = NDArray[np.float32]
-Method = Literal["largest_area", "random"]
+Method = Literal["largest_area", "sliding", "random"]
+STEPS_PER_SEGMENT = 2  # of a sliding window
 
 
 def mine_anchors(
@@ -40,6 +41,8 @@ def mine_anchors(
 
     query_net: is moved to `device` and put in evaluation mode. Its classes may be more than the
         corpus's, and in another order. None for random anchors that nobody tags.
+    method: the segment with the largest area under the detector's frames; of segments that slide by half
+        their length, the one in which the tagger finds the class most probable; or one anywhere.
     batch_size: clips, and then anchor segments, that the query net hears at once.
     seed: of the random anchors.
     clips: the clips to mine; all by default.
@@ -106,6 +109,8 @@ class _Miner:
         audio = [samples for _, samples in clips]
         if self.method == "random":
             start = random_start(lengths, self.segment_samples, self.generator)
+        elif self.method == "sliding":
+            start = self._most_probable(audio, item, class_index)
         else:
             start = self._largest_area(audio, item, class_index, lengths)
         segments = [
@@ -142,7 +147,7 @@ class _Miner:
         if frames is None or rate is None:  # frames: (clips, frames, tagged classes)
             raise UserError(
                 "the query net gives no frame probabilities, which largest-area anchors need; "
-                "choose one that detects, or random anchors"
+                "choose one that detects, or sliding or random anchors"
             )
         return largest_area_start(
             frames[item, :, self.tagged_class[class_index]],
@@ -151,6 +156,23 @@ class _Miner:
             clip_samples=lengths.to(frames.device),
             sample_rate=self.corpus.sample_rate,
         )
+
+    def _most_probable(
+        self, audio: Sequence[Audio], item: NDArray[np.int64], class_index: NDArray[np.int64]
+    ) -> Tensor:
+        """First samples of the segments in which a class is most probable: (anchors,) long."""
+        if not len(self.tagged_class):
+            raise UserError(
+                "the query net tags no classes, which sliding anchors need; choose one that does, or random"
+                " anchors"
+            )
+        starts = [sliding_starts(len(clip), self.segment_samples) for clip in audio]
+        tagged = [
+            self._tag([cut_segment(clip, start, self.segment_samples) for start in own])
+            for clip, own in zip(audio, starts, strict=True)
+        ]
+        pairs = zip(item.tolist(), class_index.tolist(), strict=True)
+        return torch.tensor([starts[row][int(tagged[row][:, one].argmax())] for row, one in pairs])
 
     def _tag(self, segments: Sequence[Audio]) -> NDArray[np.float16]:
         """Probabilities of the corpus's classes: (anchors, classes), or (anchors, 0)."""
@@ -173,6 +195,13 @@ class _Miner:
         longest = max(len(clip) for clip in audio)
         batch = np.stack([cut_segment(clip, 0, longest) for clip in audio])
         return self.query_net(torch.from_numpy(batch).to(self.device))
+
+
+def sliding_starts(clip_samples: int, segment_samples: int) -> list[int]:
+    """First samples of segments at steps of half their length, the last of them at the clip's end."""
+    last = max(0, clip_samples - segment_samples)
+    step = max(1, segment_samples // STEPS_PER_SEGMENT)
+    return [*range(0, last, step), last]
 
 
 def _tagged_classes(query_net: QueryNet | None, corpus: Corpus) -> NDArray[np.int64]:

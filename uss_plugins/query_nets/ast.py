@@ -18,7 +18,7 @@ from registry.errors import UserError
 from uss_plugins.ecosystems import import_transformers
 from uss_plugins.labels.audioset import classes
 from uss_plugins.query_nets.ast_features import AstFeatures
-from uss_plugins.query_nets.clap import fresh
+from uss_plugins.query_nets.clap import fresh, try_out
 from uss_plugins.query_nets.hub import find_source, make_settings
 from uss_plugins.query_nets.resampling import Resample
 from uss_plugins.query_nets.windows import windows
@@ -95,6 +95,8 @@ class Ast(nn.Module):
         self.embedding_size: int | None = int(self.model.config.hidden_size)
         self.features = AstFeatures(self.extractor)
         self.resample = Resample(sample_rate, self.features.sample_rate)
+        if place is None:
+            try_out("ast", self)
 
     def _settings(
         self, config_class: Any, names: tuple[str, ...], given: dict[str, Any] | None

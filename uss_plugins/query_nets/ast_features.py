@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from registry.errors import UserError
-from uss_plugins.ecosystems import import_transformers
+from uss_plugins.ecosystems import import_torchaudio
 
 WINDOW_SECONDS = 0.025
 HOP_SECONDS = 0.01
 LOW_FREQUENCY = 20.0  # Hz; the highest is the Nyquist frequency
+UNWARPED = (100.0, -500.0, 1.0)  # Kaldi's warping of frequencies by speaker, not used
 PREEMPHASIS = 0.97
 FLOOR = torch.finfo(torch.float32).eps
 
@@ -53,18 +53,14 @@ class AstFeatures(nn.Module):
             )
         self.n_fft = 1 << (self.window_samples - 1).bit_length()
         self.max_samples = (self.max_frames - 1) * self.hop_samples + self.window_samples
-        filters = import_transformers("transformers.audio_utils").mel_filter_bank(
-            num_frequency_bins=self.n_fft // 2 + 1,
-            num_mel_filters=self.mel_size,
-            min_frequency=LOW_FREQUENCY,
-            max_frequency=self.sample_rate / 2,
-            sampling_rate=self.sample_rate,
-            mel_scale="kaldi",
-            triangularize_in_mel_space=True,
+        filters, _ = import_torchaudio().compliance.kaldi.get_mel_banks(
+            self.mel_size, self.n_fft, float(self.sample_rate), LOW_FREQUENCY, 0.0, *UNWARPED
         )
+        filters = F.pad(
+            filters, (0, 1)
+        ).T.contiguous()  # (bins, mel_size), nothing of Nyquist's bin
         window = torch.hann_window(self.window_samples, periodic=False)
         self.register_buffer("window", window, persistent=False)
-        filters = torch.from_numpy(np.asarray(filters, np.float32))
         self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from registry.contracts import QueryOutput
 from registry.errors import UserError
+from registry.plugins import one_line
 from uss_plugins.ecosystems import import_transformers
 from uss_plugins.query_nets.clap_features import ClapFeatures
 from uss_plugins.query_nets.hub import find_source, make_settings, quiet
@@ -28,7 +29,7 @@ class Clap(nn.Module):
 
     Audio that is longer than the net's 10 s is heard whole: with feature fusion as CLAP does it, without as
     the mean over the fewest windows that cover it, of unit length again. Shorter audio is repeated, as in the
-    net's training. The text side and the scales of CLAP's loss are never trained here: no loss reaches them.
+    net's training. What only text, CLAP's loss or the fusion of long audio needs is never trained here.
 
     Args:
         sample_rate: Hz, of the audio it takes; resampled within to the rate it was trained at, 48 kHz.
@@ -87,12 +88,18 @@ class Clap(nn.Module):
         self.features = ClapFeatures(self.extractor, fusion=fusion)
         self.resample = Resample(sample_rate, self.features.sample_rate)
         self.requires_grad_()
+        if place is None:
+            try_out("clap", self)
 
     def requires_grad_(self, requires_grad: bool = True) -> Clap:
-        """As for any module, except that what only text and CLAP's loss need stays as it is."""
+        """As for any module, but never of what only text, CLAP's loss or the fusion of long audio needs."""
         super().requires_grad_(False)
         for side in (self.model.audio_model, self.model.audio_projection):
             side.requires_grad_(requires_grad)
+        if self.features.fusion:
+            patches = self.model.audio_model.audio_encoder.patch_embed
+            for part in (patches.fusion_model, patches.mel_conv2d):
+                part.requires_grad_(False)
         return self
 
     def forward(self, audio: Tensor) -> QueryOutput:
@@ -158,8 +165,28 @@ def fresh(net_class: Any, settings: Any) -> Any:
             return net_class(settings)
     except Exception as error:  # a shape, a division, a missing key: whatever the settings lead to
         raise UserError(
-            f"{net_class.__name__}: its config makes no net ({type(error).__name__}: {error}); mend it"
+            f"{net_class.__name__}: its config makes no net ({one_line(error)}); mend it"
         ) from error
+
+
+def try_out(name: str, net: nn.Module) -> None:
+    """Have a net with random weights hear a sample.
+
+    Raises:
+        UserError: its settings make a net that does not take the features of its front end.
+    """
+    parameter = next(net.parameters())
+    if parameter.is_meta:
+        return
+    try:
+        with torch.no_grad():
+            net.eval()(parameter.new_zeros(1, 1))
+    except Exception as error:  # whatever a shape that does not fit leads to
+        raise UserError(
+            f"query net {name!r}: its config does not fit its feature extractor ({one_line(error)}); mend one"
+        ) from error
+    finally:
+        net.train()
 
 
 def has_tokenizer(folder: Path) -> bool:

@@ -48,7 +48,8 @@ def check_nets(recipe: Recipe, class_names: Sequence[str]) -> None:
     if weights is None and not recipe.query_net.brings_weights:
         problems += unweighted(recipe)
     ours = weights is not None and not recipe.query_net.has_foreign_weights
-    net: object = None if ours else build_net(recipe.query_net)
+    not_foreign = ours or recipe.query_net.brings_weights
+    net: object = None if not_foreign else build_net(recipe.query_net)
     if isinstance(net, LoadsPretrained):
         if weights is not None:
             net.load_pretrained(weights)

@@ -12,7 +12,7 @@ from torch import nn
 
 from registry.contracts import ClipUnreadableError, Corpus, KnowsTruth, QueryNet
 from registry.errors import UserError
-from uss_plugins.compose import build_corpus
+from uss_plugins.compose import build_corpus, build_query_net
 from uss_plugins.corpora.anchor_truth import judge_anchors
 from uss_plugins.corpora.anchors import AnchorTable, random_start
 from uss_plugins.corpora.mining import mine_anchors
@@ -20,7 +20,7 @@ from uss_plugins.recipe import Recipe
 from uss_plugins.separation.folder import WEIGHTS, load_query_net
 from uss_plugins.training.devices import check_one_process
 from uss_plugins.training.experiment import Experiment, read_json, with_bar, write_json
-from uss_plugins.training.pretrained import has_tagger
+from uss_plugins.training.pretrained import has_tagger, is_ready
 from uss_plugins.training.unchanged import ANCHORS, keep_recipe
 
 FIGURES = "anchors.json"
@@ -57,7 +57,11 @@ def load_tagger(experiment: Experiment) -> nn.Module | None:
     Raises:
         UserError: it is not trained yet.
     """
-    if not has_tagger(experiment.recipe):
+    recipe = experiment.recipe.of_tagger()
+    if is_ready(recipe):
+        class_names = build_corpus(recipe, "train").class_names
+        return cast(nn.Module, build_query_net(recipe, class_names)).eval()
+    if not has_tagger(recipe):
         return None
     tagger = experiment.tagger_folder
     if not (tagger / WEIGHTS).exists():

@@ -19,7 +19,7 @@ from uss_plugins.training.batches import VALIDATION_SEED, SegmentBatches, loader
 from uss_plugins.training.experiment import Experiment, read_json, write_json
 from uss_plugins.training.fit import FitResult, fit, last_checkpoint
 from uss_plugins.training.losses import find_loss
-from uss_plugins.training.pretrained import check_nets, check_rate, has_tagger, load_given
+from uss_plugins.training.pretrained import check_nets, check_rate, has_tagger, is_ready, load_given
 from uss_plugins.training.stages.anchors import is_mined, mine
 from uss_plugins.training.stages.tagger import train_tagger
 from uss_plugins.training.systems import SeparationSystem
@@ -89,7 +89,11 @@ def stages_before(experiment: Experiment) -> dict[str, Any]:
     """
     if experiment.devices.process_count > 1 and not (
         is_mined(experiment)
-        and (not has_tagger(experiment.recipe) or (experiment.tagger_folder / WEIGHTS).exists())
+        and (
+            not has_tagger(experiment.recipe)
+            or is_ready(experiment.recipe)
+            or (experiment.tagger_folder / WEIGHTS).exists()
+        )
     ):
         raise UserError(
             f"{experiment.shared}: no tagger or no anchors yet, which several devices would all make; run"
@@ -108,7 +112,7 @@ def initial_model(experiment: Experiment, corpus: Corpus) -> UniversalSeparator:
     check_rate(model, corpus)
     if recipe.query_net.weights is not None:
         load_given(model.query_net, recipe.query_net)
-    elif recipe.detector is None and has_tagger(recipe):
+    elif recipe.detector is None and has_tagger(recipe) and not is_ready(recipe):
         load_weights(model.query_net, experiment.tagger_folder / WEIGHTS)
     if recipe.separator.weights is not None:
         load_weights(model.separator, recipe.separator.weights / WEIGHTS)

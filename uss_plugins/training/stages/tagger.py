@@ -14,12 +14,18 @@ from registry.errors import UserError
 from uss_plugins.compose import build_query_net
 from uss_plugins.corpora.anchors import cut_segment
 from uss_plugins.recipe import Recipe
-from uss_plugins.separation.folder import CLASSES, WEIGHTS, save_weights, write_classes
+from uss_plugins.separation.folder import (
+    CLASSES,
+    WEIGHTS,
+    save_query_net_files,
+    save_weights,
+    write_classes,
+)
 from uss_plugins.training.average_precision import mean_average_precision
 from uss_plugins.training.batches import VALIDATION_SEED, ClipBatches, loaders
 from uss_plugins.training.experiment import Experiment, read_json, write_json
 from uss_plugins.training.fit import fit, last_checkpoint
-from uss_plugins.training.pretrained import has_tagger
+from uss_plugins.training.pretrained import has_tagger, is_ready
 from uss_plugins.training.systems import TaggerSystem
 from uss_plugins.training.unchanged import TAGGER, keep_recipe
 from uss_plugins.versions import versions
@@ -41,6 +47,8 @@ def train_tagger(experiment: Experiment) -> dict[str, Any]:
     recipe, section = experiment.recipe.of_tagger(), experiment.recipe.tagger
     if recipe.query_net.weights is not None:
         return {"weights": str(recipe.query_net.weights), "seconds": 0.0}
+    if is_ready(experiment.recipe):
+        return {"weights": str(recipe.query_net.parameters["pretrained"]), "seconds": 0.0}
     if not has_tagger(experiment.recipe):
         return {"seconds": 0.0}
     folder = experiment.tagger_folder
@@ -85,6 +93,7 @@ def train_tagger(experiment: Experiment) -> dict[str, Any]:
     }
     write_json(folder / FIGURES, figures)
     write_classes(folder / CLASSES, train.class_names, train.class_ids)
+    save_query_net_files(query_net, folder)
     save_weights(query_net, folder / WEIGHTS)
     return figures
 
