@@ -43,7 +43,7 @@ def is_pipe(path: Path) -> bool:
 def promised_samples(file: soundfile.SoundFile) -> int:
     """Samples per channel that a pipe's header promises; 0 where it does not know."""
     sample_bytes = SAMPLE_BYTES.get(file.subtype, 8 if file.subtype == "DOUBLE" else 1)
-    endless = file.frames * file.channels * sample_bytes >= STREAMED_SIZE - sample_bytes
+    endless = (file.frames + 1) * file.channels * sample_bytes >= STREAMED_SIZE
     return 0 if endless else int(file.frames)
 
 
