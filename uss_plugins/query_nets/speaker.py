@@ -6,6 +6,7 @@ those trained fit. They embed, and tag nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,17 +52,12 @@ class SpeakerNet(nn.Module):
         normalise: bool,
     ) -> None:
         super().__init__()
-        if sample_rate < 1000 or min(mel_size, embedding_size) < 1:
-            raise UserError(
-                f"speaker query net: sample_rate={sample_rate} must be at least 1000, mel_size={mel_size} and"
-                f" embedding_size={embedding_size} at least 1"
-            )
         self.sample_rate = sample_rate
         self.embedding_size: int | None = embedding_size
         self.normalise = normalise
-        self.min_samples = (min_frames - 1) * round(HOP_SECONDS * sample_rate)
         self.encoder = encoder
         self.bands = MelBands(sample_rate, mel_size)
+        self.min_samples = (min_frames - 1) * int(self.bands.stft.hop_length)
 
     def forward(self, audio: Tensor) -> QueryOutput:
         """The embedding of `audio`: (batch, samples), mono, any length of at least one sample."""
@@ -112,7 +108,7 @@ class MelBands(nn.Module):
 
     def __init__(self, sample_rate: int, mel_size: int) -> None:
         super().__init__()
-        n_fft = round(WINDOW_SECONDS * sample_rate)
+        n_fft = 2 * math.ceil(WINDOW_SECONDS * sample_rate / 2)  # even: frames = samples // hop + 1
         fbank = import_speechbrain("speechbrain.lobes.features").Fbank(
             sample_rate=sample_rate,
             n_fft=n_fft,
@@ -165,6 +161,7 @@ def speechbrain_ecapa(
     The last of `channels`, `kernel_sizes` and `dilations` is the layer that joins the blocks before it; the
     first is a plain layer. See `SpeakerNet` for `normalise`, `load_pretrained` for weights.
     """
+    check_sizes("speechbrain_ecapa", sample_rate, mel_size, embedding_size)
     check_layers("speechbrain_ecapa", 3, channels, kernel_sizes, dilations)
     if min(attention_channels, res2net_scale, se_channels) < 1 or any(
         size % res2net_scale for size in channels[1:-1]
@@ -212,6 +209,7 @@ def speechbrain_xvector(
 
     See `SpeakerNet` for `normalise`, `load_pretrained` for weights.
     """
+    check_sizes("speechbrain_xvector", sample_rate, mel_size, embedding_size)
     check_layers("speechbrain_xvector", 1, channels, kernel_sizes, dilations)
     encoder = import_speechbrain("speechbrain.lobes.models.Xvector").Xvector(
         tdnn_blocks=len(channels),
@@ -239,6 +237,15 @@ def min_frames(kernel_sizes: Sequence[int], dilations: Sequence[int]) -> int:
     """Reflection takes more frames than it pads; a deviation takes two."""
     reaches = (d * (k - 1) // 2 for k, d in zip(kernel_sizes, dilations, strict=True))
     return max(2, 1 + max(reaches))
+
+
+def check_sizes(name: str, sample_rate: int, mel_size: int, embedding_size: int) -> None:
+    """Refuse a front end or an embedding that cannot be built, in one line."""
+    if sample_rate < 1000 or min(mel_size, embedding_size) < 1:
+        raise UserError(
+            f"{name}: sample_rate={sample_rate} must be at least 1000, mel_size={mel_size} and"
+            f" embedding_size={embedding_size} at least 1"
+        )
 
 
 def check_layers(

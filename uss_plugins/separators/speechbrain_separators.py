@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,7 @@ class SpeechBrainSeparator(nn.Module):
         sample_rate: Hz, of the audio it is trained on.
         channels: audio channels in and out.
         encoder_kernel_size: samples of a frame; the next begins half of them later.
+        lone_block: name of the block, if there is only one; several in a list are found.
         feature_axis: axis of the features in what enters the blocks, where it is not the first that does not
             follow the recording's length; see `probe_places`.
 
@@ -64,6 +65,7 @@ class SpeechBrainSeparator(nn.Module):
         sample_rate: int,
         channels: int,
         encoder_kernel_size: int,
+        lone_block: str | None = None,
         feature_axis: int | None = None,
     ) -> None:
         super().__init__()
@@ -79,9 +81,10 @@ class SpeechBrainSeparator(nn.Module):
             self.network = build()
             use_endless_positions(self.network)
             short, long = (self.whole_frames(f * self.hop_samples) for f in _PROBE_FRAMES)
+            several = place_names(self.network, masker="masknet")
             places = probe_places(
                 self.network,
-                place_names(self.network, masker="masknet"),
+                several if lone_block is None else ["masknet", lone_block],
                 self.network,
                 axis=feature_axis,
                 probe_samples=(short, long),
@@ -155,31 +158,36 @@ def use_endless_positions(network: nn.Module) -> None:
                 setattr(module, name, Positions(child.pe.shape[2]))
 
 
-def by_item_memory() -> type[nn.Module]:
+class ByItemPipeline(nn.Module):
     """RE-SepFormer's pipeline, its memory kept to each item of the batch.
 
     SpeechBrain's lets the segments of all recordings of a batch attend to each other, so that what it makes
     of a recording depends on the rest of its batch. With one recording both are the same.
+
+    pipeline: SpeechBrain's `ResourceEfficientSeparationPipeline` with the memory "av"; gives its parts.
     """
-    resepformer = import_speechbrain("speechbrain.lobes.models.resepformer")
 
-    class ByItem(resepformer.ResourceEfficientSeparationPipeline):  # type: ignore[misc,name-defined]
-        def forward(self, frames: Tensor) -> Tensor:
-            """(B, T, N) to (B, T, N)."""
-            batch, length, size = frames.shape
-            padded, _ = self._padfeature(input=frames)
-            segments = padded.reshape(-1, self.segment_size, size)  # (B * S, K, N)
-            memory = segments.new_zeros(len(segments), 1, size)
-            for number, within in enumerate(self.seg_model):
-                segments = within(segments + memory)
-                if number < len(self.mem_model):
-                    means = segments.mean(1).view(batch, -1, size)  # (B, S, N)
-                    memory = self.mem_model[number](means).reshape(-1, 1, size)
-            joined = segments.reshape(batch, -1, size)[:, :length]
-            masked: Tensor = self.output_fc(joined.transpose(1, 2)).transpose(1, 2)
-            return masked
+    def __init__(self, pipeline: Any) -> None:
+        super().__init__()
+        self.segment_size: int = pipeline.segment_size
+        self.seg_model: nn.ModuleList = pipeline.seg_model
+        self.mem_model: nn.ModuleList = pipeline.mem_model
+        self.output_fc: nn.Module = pipeline.output_fc
 
-    return ByItem
+    def forward(self, frames: Tensor) -> Tensor:
+        """(B, T, N) to (B, T, N)."""
+        batch, length, size = frames.shape
+        padded = F.pad(frames, (0, 0, 0, self.segment_size - length % self.segment_size))
+        segments = padded.reshape(-1, self.segment_size, size)  # (B * S, K, N)
+        memory = segments.new_zeros(len(segments), 1, size)
+        for number, within in enumerate(self.seg_model):
+            segments = within(segments + memory)
+            if number < len(self.mem_model):
+                means = segments.mean(1).view(batch, -1, size)  # (B, S, N)
+                memory = self.mem_model[number](means).reshape(-1, 1, size)
+        joined = segments.reshape(batch, -1, size)[:, :length]
+        masked: Tensor = self.output_fc(joined.transpose(1, 2)).transpose(1, 2)
+        return masked
 
 
 def speechbrain_sepformer(
@@ -216,6 +224,11 @@ def speechbrain_sepformer(
     dual_path = import_speechbrain("speechbrain.lobes.models.dual_path")
 
     def build() -> nn.Module:
+        if min(masknet_numlayers, masknet_chunksize // 2) < 1:
+            raise ValueError(
+                f"masknet_numlayers={masknet_numlayers} must be at least 1,"
+                f" masknet_chunksize={masknet_chunksize} at least 2"
+            )
         within, across = (
             dual_path.SBTransformerBlock(
                 num_layers=layers,
@@ -252,7 +265,7 @@ def speechbrain_sepformer(
         sample_rate=sample_rate,
         channels=channels,
         encoder_kernel_size=encoder_kernel_size,
-        feature_axis=2 if masknet_numlayers == 1 else None,  # one block alone is no list of blocks
+        lone_block="masknet.dual_mdl.0" if masknet_numlayers == 1 else None,
     )
 
 
@@ -310,7 +323,7 @@ def speechbrain_resepformer(
             seg_model=within,
             mem_model=memory,
         )
-        masknet.model.__class__ = by_item_memory()
+        masknet.model = ByItemPipeline(masknet.model)
         return EncoderMaskerDecoder(masknet, encoder_kernel_size, encoder_out_nchannels)
 
     return SpeechBrainSeparator(
@@ -320,5 +333,6 @@ def speechbrain_resepformer(
         sample_rate=sample_rate,
         channels=channels,
         encoder_kernel_size=encoder_kernel_size,
+        lone_block="masknet.model.seg_model.0" if layer == 1 else None,
         feature_axis=2,
     )
