@@ -1,33 +1,41 @@
-"""A grid is run by the real command: cells, what they share, interruption, failure, several processes."""
+"""A grid is run: cells and what they share, interruption, failure, several processes.
+
+Most runs begin in this process, whose server of new processes is warm after the first; the first kill and the
+dry run are the real command's.
+"""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from benchmarking.small_grid import write_grid
 from command_line import RunCli
 from distributions import Distribution, install
 from safetensors.torch import load_file
 
+from registry.errors import UserError
 from uss_plugins.benchmarking.grid import load_grid
-from uss_plugins.benchmarking.plan import plan_grid
-from uss_plugins.benchmarking.results import GridResults, read_grid_results
-from uss_plugins.benchmarking.work import GridExperiment
+from uss_plugins.benchmarking.launch import Slots
+from uss_plugins.benchmarking.plan import Plan, plan_grid
+from uss_plugins.benchmarking.results import GridResults, Outcome, read_grid_results
+from uss_plugins.benchmarking.run import Listener, run_grid
+from uss_plugins.benchmarking.work import GridExperiment, Work
 from uss_plugins.evaluation.results import read_results
 from uss_plugins.recipe import load_recipe
 from uss_plugins.training.devices import Devices
 from uss_plugins.training.stages.separator import train_separator
 
-ALONE = {"OMP_NUM_THREADS": "1"}
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 900.0
 BROKEN = """
 import os, signal
 from registry import hookimpl
@@ -51,29 +59,42 @@ def register_separators(register):
 """
 
 
-def started(grid: Path, folder: Path, **variables: str) -> subprocess.Popen[str]:
-    """The command in a process that is not waited for."""
-    script = Path(sys.executable).with_name("uss-plugins")
-    return subprocess.Popen(
-        [script, "benchmark", grid, "--exp-dir", folder, "--device", "cpu"],
-        env={**os.environ, **ALONE, **variables},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+def run(
+    grid: Path,
+    folder: Path,
+    *,
+    jobs: int = 1,
+    retry_failed: bool = False,
+    listener: Listener | None = None,
+) -> GridResults:
+    """Run a grid from this process."""
+    results = run_grid(
+        load_grid(grid),
+        folder,
+        slots=Slots(jobs, "cpu"),
+        retry_failed=retry_failed,
+        listener=listener,
     )
+    assert results is not None
+    return results
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """One thread here and in the cells: sums then have one order, and weights can be compared bit for bit."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Slots, "threads", 1)
+        yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
-def folder(run_cli: RunCli, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished grid, two choices on each axis."""
     folder = tmp_path_factory.mktemp("grid")
-    options = ("--exp-dir", folder / "exp", "--device", "cpu", "--jobs", "2")
-    done = run_cli("benchmark", write_grid(folder), *options, env=ALONE)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith(
-        "8 cells, 4 steps of training each; 0 combinations are impossible"
-    )
-    assert done.stdout == (folder / "exp" / "grid.md").read_text(encoding="utf-8") + "\n"
+    run(write_grid(folder), folder / "exp", jobs=2)
     return folder
 
 
@@ -137,137 +158,154 @@ def test_a_cell_is_what_training_its_recipe_gives(
     assert all(bool((ours[key] == theirs[key]).all()) for key in ours)
 
 
-def test_what_is_finished_never_runs_again(run_cli: RunCli, folder: Path) -> None:
-    files = [
-        path
-        for path in (folder / "exp").rglob("*")
-        if "cells" in path.parts or "shared" in path.parts
-    ]
+def test_what_is_finished_never_runs_again(folder: Path) -> None:
+    files = [*(folder / "exp" / "cells").rglob("*"), *(folder / "exp" / "shared").rglob("*")]
     before = {path: path.stat().st_mtime_ns for path in files}
-    again = run_cli(
-        "benchmark",
-        folder / "grid.yaml",
-        "--exp-dir",
-        folder / "exp",
-        "--device",
-        "cpu",
-        "--json",
-        env=ALONE,
-    )
-    assert again.returncode == 0, again.stderr
+    ended: list[str] = []
+    listener = Listener(ended=lambda work, outcome, done, total: ended.append(work.name))
+    results = run(folder / "grid.yaml", folder / "exp", listener=listener)
+    assert [row.state for row in results.rows] == ["done"] * 8
+    assert ended == []
     assert {path: path.stat().st_mtime_ns for path in files} == before
-    assert len(json.loads(again.stdout)["rows"]) == 8
-    assert " to go" not in again.stderr
 
 
-def test_a_killed_grid_goes_on_where_it_was(run_cli: RunCli, folder: Path, tmp_path: Path) -> None:
+def test_a_killed_grid_goes_on_where_it_was(folder: Path, tmp_path: Path) -> None:
     budget = {"steps": 240, "validations": 60}
     grid = write_grid(tmp_path, budget=budget, query_nets=[], embeddings=["soft"])
     exp = beginning(folder, tmp_path)
     checkpoints = "cells/*deep*/checkpoints/last.ckpt"
-    process = started(grid, exp)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not list(exp.glob(checkpoints)):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.kill()
-    process.communicate()
+    script = Path(sys.executable).with_name("uss-plugins")
+    with subprocess.Popen(
+        [script, "benchmark", grid, "--exp-dir", exp, "--device", "cpu"],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not list(exp.glob(checkpoints)):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.kill()
     (first,) = exp.glob("cells/*/outcome.json")
     (interrupted,) = exp.glob(checkpoints)
-    time.sleep(1.0)  # the cell's own process has noticed
-    seen = interrupted.stat().st_mtime_ns
     finished = first.stat().st_mtime_ns
-    done = run_cli("benchmark", grid, "--exp-dir", exp, "--device", "cpu", env=ALONE)
-    assert done.returncode == 0, done.stderr
-    assert seen  # it was there; a finished cell keeps no checkpoints
-    assert not interrupted.exists()
+    results = run(grid, exp)
+    assert [row.state for row in results.rows] == ["done", "done"]
     assert first.stat().st_mtime_ns == finished
-    unbroken = tmp_path / "unbroken"
+    assert not interrupted.exists()  # a finished cell keeps no checkpoints
     (deep,) = [
         cell for cell in plan_grid(load_grid(grid)).cells if cell.labels["separator"] == "deep"
     ]
+    unbroken = tmp_path / "unbroken"
     train_separator(GridExperiment(deep.recipe, unbroken, exp / "shared", Devices("cpu")))
     cell = interrupted.parents[1]
     ours, theirs = (load_file(one / "model" / "weights.safetensors") for one in (cell, unbroken))
     assert all(bool((ours[key] == theirs[key]).all()) for key in theirs)
-    curve = read_grid_results(exp).rows[1].figures.curve  # type: ignore[union-attr]
-    assert [point.step for point in curve if point.validation_loss is not None] == list(
-        range(4, 241, 4)
-    )
+    figures = results.rows[1].figures
+    assert figures is not None
+    validated = [point.step for point in figures.curve if point.validation_loss is not None]
+    assert validated == list(range(4, 241, 4))
 
 
 def test_a_failing_cell_is_a_row_with_its_error(
-    run_cli: RunCli, folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plugins = {"broken": "broken_separators"}
     modules = {"broken_separators.py": BROKEN}
-    site = install(tmp_path / "installed", Distribution("broken", "0.1", modules, plugins))
-    separators = ["deadly", "raising", "resunet_small"]
+    broken = Distribution("broken", "0.1", modules, {"broken": "broken_separators"})
+    site = install(tmp_path / "installed", broken)
+    monkeypatch.setattr(sys, "path", [str(site), *sys.path])  # which the cells' processes take over
     small = {"stage_channels": [4, 4], "window_size": 256, "hop_size": 128}
     grid = write_grid(
         tmp_path,
         budget={"seconds": 1.0, "validations": 2},
         query_nets=[],
         embeddings=["soft"],
-        separators=[{"name": name, **small} for name in separators],
+        separators=[{"name": name, **small} for name in ("deadly", "raising", "resunet_small")],
     )
     exp = beginning(folder, tmp_path)
-    environment = {**ALONE, "PYTHONPATH": str(site)}
-    options = ("--exp-dir", exp, "--device", "cpu")
-    done = run_cli("benchmark", grid, *options, env=environment)
-    assert done.returncode == 1, done.stderr
-    deadly, raising, good = read_grid_results(exp).rows
+    deadly, raising, good = run(grid, exp).rows
     assert deadly.reason == "its process was ended by SIGKILL (out of memory?)"
     assert raising.reason == "RuntimeError: nothing works"
     assert "Traceback" in (exp / str(raising.folder) / "log.txt").read_text()
     assert (deadly.state, raising.state, good.state) == ("failed", "failed", "done")
     assert good.figures is not None
     trial = json.loads((exp / str(good.folder) / "trial.json").read_text())
-    assert (
-        good.figures.steps
-        == trial["steps"]
-        == load_recipe(exp / str(good.folder) / "recipe.yaml").training.steps
-    )
-    assert trial["steps"] % 2 == 0
+    trained = load_recipe(exp / str(good.folder) / "recipe.yaml").training
+    assert good.figures.steps == trial["steps"] == trained.steps
+    assert trained.steps == 2 * trained.validate_every
     times = {path: path.stat().st_mtime_ns for path in exp.glob("cells/*/outcome.json")}
-    again = run_cli("benchmark", grid, *options, "--retry-failed", env=environment)
-    assert again.returncode == 1
-    changed = {path.parent.name for path, time in times.items() if path.stat().st_mtime_ns != time}
-    assert changed == {Path(str(row.folder)).name for row in (deadly, raising)}
+    run(grid, exp, retry_failed=True)
+    again = {path.parent.name for path, time in times.items() if path.stat().st_mtime_ns != time}
+    assert again == {Path(str(row.folder)).name for row in (deadly, raising)}
+
+
+def launched(rank: int, grid: Path, folder: Path) -> None:
+    """One of two processes, as torchrun starts them."""
+    os.environ |= {"TORCHELASTIC_RUN_ID": "none", "RANK": str(rank), "LOCAL_RANK": str(rank)}
+    os.environ |= {"WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    ended: list[str] = []
+    listener = Listener(ended=lambda work, outcome, done, total: ended.append(work.name))
+    results = run_grid(load_grid(grid), folder, slots=Slots(1, "cpu"), listener=listener)
+    said = {"ended": ended, "results": results is not None}
+    (folder / f"said.{rank}.json").write_text(json.dumps(said))
 
 
 def test_two_launched_processes_deal_the_cells_out(folder: Path, tmp_path: Path) -> None:
     grid = write_grid(tmp_path, query_nets=[], embeddings=["soft"])
     exp = beginning(folder, tmp_path)
-    launched = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-    processes = [
-        started(grid, exp, RANK=str(rank), LOCAL_RANK=str(rank), **launched) for rank in range(2)
+    context = multiprocessing.get_context("forkserver")
+    processes = [context.Process(target=launched, args=(rank, grid, exp)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(PATIENCE_SECONDS)
+    assert [process.exitcode for process in processes] == [0, 0]
+    said = [json.loads((exp / f"said.{rank}.json").read_text()) for rank in range(2)]
+    assert said == [
+        {"ended": ["cnn_small · soft · resunet_small"], "results": True},
+        {"ended": ["cnn_small · soft · deep"], "results": False},
     ]
-    said = [process.communicate(timeout=PATIENCE_SECONDS) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
     results = read_grid_results(exp)
     assert [row.state for row in results.rows] == ["done", "done"]
     assert results.processes == 2
-    for (_, errors), other in zip(said, ("deep", "resunet_small"), strict=True):
-        assert not [
-            line for line in errors.splitlines() if " of 7: " in line and f" {other}: " in line
-        ]
-        assert [line for line in errors.splitlines() if " s to go" in line]
-    assert (said[0][0].startswith("# grid.yaml"), said[1][0]) == (True, "")
 
 
-def test_a_second_run_in_the_same_folder_is_refused(
-    run_cli: RunCli, folder: Path, tmp_path: Path
+def test_an_interruption_ends_the_cells_and_writes_what_there_is(
+    folder: Path, tmp_path: Path
 ) -> None:
+    budget = {"steps": 4, "validations": 1}
+    grid = write_grid(tmp_path, budget=budget, query_nets=[], embeddings=["soft"])
+    exp = beginning(folder, tmp_path)
+
+    def interrupt(work: Work, outcome: Outcome, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(grid, exp, listener=Listener(ended=interrupt))
+    assert [row.state for row in read_grid_results(exp).rows] == ["done", "not run"]
+    assert multiprocessing.active_children() == []
+
+
+def test_a_second_run_in_the_same_folder_is_refused(folder: Path) -> None:
     import fcntl
 
-    exp = beginning(folder, tmp_path)
-    with (exp / ".lock.0").open("w") as file:
+    with (folder / "exp" / ".lock.0").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        done = run_cli("benchmark", write_grid(tmp_path), "--exp-dir", exp, env=ALONE)
-    assert done.returncode == 2
-    assert "another benchmark is at work here" in done.stderr.splitlines()[-1]
+        with pytest.raises(UserError, match="another benchmark is at work here"):
+            run(folder / "grid.yaml", folder / "exp")
+
+
+def test_the_plan_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    def stop(plan: Plan) -> None:
+        assert len(plan.cells) == 8
+        assert not (tmp_path / "exp").exists()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(write_grid(tmp_path), tmp_path / "exp", listener=Listener(planned=stop))
+    assert not (tmp_path / "exp").exists()
 
 
 def test_a_dry_run_names_cells_and_what_is_impossible(run_cli: RunCli, tmp_path: Path) -> None:
@@ -298,19 +336,3 @@ def test_wrong_calls_are_told_in_one_line(
     done = run_cli("benchmark", *arguments, env={"PWD": str(tmp_path)})
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert message in done.stderr
-
-
-def test_ctrl_c_writes_what_there_is(folder: Path, tmp_path: Path) -> None:
-    grid = write_grid(
-        tmp_path, budget={"steps": 4000, "validations": 4}, query_nets=[], embeddings=["soft"]
-    )
-    exp = beginning(folder, tmp_path)
-    process = started(grid, exp)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not list(exp.glob("cells/*/trial.json")):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=PATIENCE_SECONDS)
-    assert process.returncode == 130
-    assert [row.state for row in read_grid_results(exp).rows] == ["not run"] * 2

@@ -199,9 +199,20 @@ def store_outcome(folder: Path, outcome: Outcome) -> None:
 
 
 def read_outcome(folder: Path) -> Outcome | None:
-    """The outcome in a folder; None if its work has not ended."""
+    """The outcome in a folder; None if its work has not ended.
+
+    Raises:
+        UserError: the outcome is damaged, or of another layout.
+    """
     path = folder / OUTCOME
-    return _OUTCOME.validate_json(path.read_bytes(), strict=False) if path.exists() else None
+    try:
+        return _OUTCOME.validate_json(path.read_bytes(), strict=False)
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise UserError(
+            f"{path}: no outcome of this version ({error.errors()[0]['msg']}); remove it to run this again"
+        ) from None
 
 
 def now() -> str:
