@@ -23,7 +23,13 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parents[1]
-READMES = ("README.md", "recipes/synthetic/README.md", "recipes/audioset/README.md")
+READMES = (
+    "README.md",
+    "registry/README.md",
+    "recipes/synthetic/README.md",
+    "recipes/audioset/README.md",
+    "recipes/text/README.md",
+)
 COMPOSED = """
 import sys
 from registry.conformance import check

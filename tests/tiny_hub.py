@@ -62,6 +62,7 @@ def save_clap(folder: Path, fused: bool = False, seed: int = 0) -> Path:
     transformers = import_transformers()
     torch.manual_seed(seed)
     model = transformers.ClapModel(transformers.ClapConfig(**clap_config(fused)))
+    spread(model.text_model)
     with quiet():
         model.save_pretrained(folder)
     truncation = "fusion" if fused else "rand_trunc"

@@ -25,7 +25,8 @@ class Resample(nn.Module):
         self.from_rate, self.to_rate = from_rate, to_rate
         self.is_needed = from_rate != to_rate
         if self.is_needed:
-            transform = import_torchaudio().transforms.Resample(from_rate, to_rate)
+            with torch.device("cpu"):  # torchaudio makes some of it there, whatever the default
+                transform = import_torchaudio().transforms.Resample(from_rate, to_rate)
             self.register_buffer("kernel", transform.kernel, persistent=False)
             self.reach = int(transform.width)  # samples of the kernel before and after a step
             self.step = from_rate // math.gcd(
