@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 AUDIO ?=
 DEMO_DIR ?= exp/demo
+# What to benchmark, as pytest's -k chooses; nothing for all, the table of targets included.
+K ?=
+BENCH_DIR ?= exp/bench
 
 .PHONY: demo test bench format lint clean
 
@@ -16,7 +19,10 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(READY)
-	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
+	mkdir -p "$(BENCH_DIR)"
+	$(if $(K),,$(BIN)/python benchmarks/separation_speed.py --output "$(BENCH_DIR)")
+	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-quiet \
+	  --benchmark-json="$(BENCH_DIR)/costs.json" $(if $(K),-k "$(K)")
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Mining anchors with every installed query net that detects: clips of 10 s of the synthetic corpus.
+"""Mining anchors with every installed query net that tags: clips of 10 s of the synthetic corpus.
 
 The clips are on disk, as a recipe with `cache: true` has them. Fresh weights find other anchors than trained
 ones, in the same time.

@@ -43,7 +43,7 @@ def test_separation(
     measure(
         lambda: separate_recording(model, recording, conditions, tmp_path / "out"),
         separator,
-        networks=[net, query_net],
+        networks=[net],
         audio_seconds=len(audio) / FILE_RATE,
         settings={"precision": str(used).removeprefix("torch."), "prepared": prepared},
     )

@@ -23,4 +23,4 @@ COMMANDS = {
 @pytest.mark.benchmark(group="start-up, whole process")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_start(measure: Measure, command: str) -> None:
-    measure.process(COMMANDS[command], command, rounds=10)
+    measure.process(COMMANDS[command], command, rounds=5)

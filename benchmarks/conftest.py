@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from cost_tables import Cost, tables
+from cost_tables import Cost, report, tables
 from installed_components import Build
 from machine_and_versions import machine_and_versions
 from measuring import Measure, within_free_memory
@@ -184,8 +184,11 @@ def pytest_benchmark_generate_commit_info() -> dict[str, Any]:
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
-    """What was not measured, and why."""
+    """What was not measured, and why; and the same as tables, beside the JSON."""
     output_json["not_measured"] = config.stash[NOT_MEASURED]
+    given = config.getoption("benchmark_json")  # a path, and before pytest-benchmark 5.2 a file
+    path = Path(getattr(given, "name", given)).with_suffix(".md")
+    path.write_text(report(output_json) + "\n", encoding="utf-8")
 
 
 @pytest.hookimpl(trylast=True)

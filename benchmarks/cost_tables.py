@@ -61,13 +61,24 @@ def _pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
-def read_costs(path: Path) -> tuple[list[tuple[str, Cost]], list[str]]:
-    """The costs of a JSON that a run wrote, by group, and what it did not measure."""
-    run = json.loads(path.read_text(encoding="utf-8"))
+def report(run: Mapping[str, Any]) -> str:
+    """The JSON of a run for people: what it was measured on, and the tables."""
+    machine = run["machine_info"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    memory = f"{machine['memory_bytes'] / 2**30:.0f} GiB" if machine["memory_bytes"] else ""
+    place = [
+        machine["processor"],
+        f"{machine['cores']} cores",
+        f"{machine['threads']} threads",
+        memory,
+        *machine["accelerators"],
+        machine["system"],
+    ]
+    measured = f"{run['datetime'][:10]}: {', '.join(filter(None, place))}; {versions}."
     costs = [(one["group"], one["extra_info"]) for one in run["benchmarks"]]
-    return costs, run["not_measured"]
+    return f"{measured}\n\n{tables(costs, run['not_measured'])}"
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        print(tables(*read_costs(Path(name))))
+        print(report(json.loads(Path(name).read_text(encoding="utf-8"))))

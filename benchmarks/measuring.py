@@ -34,7 +34,7 @@ class Cost:
 
     what: the component's name, or what else was measured.
     kind, source: of the component; its distribution and version.
-    parameter_count: of all networks that take part.
+    parameter_count: of the component; without one, of all networks that take part.
     settings: sizes, precision and the component's own parameters, where they differ from its defaults.
     audio_seconds: length of audio that one call deals with, over all items of a batch.
     seconds: median of a call.
