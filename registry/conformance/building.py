@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -25,7 +25,10 @@ class NetworkRefusedError(OSError):
 
 @contextmanager
 def refused_network() -> Iterator[list[str]]:
-    """A block in which no connection can be made and no host looked up; gives what was asked for."""
+    """A block in which no connection can be made and no host looked up; gives what was asked for.
+
+    Of this process; one that it starts is not watched.
+    """
     asked: list[str] = []
 
     def refuse(address: object) -> NetworkRefusedError:
@@ -34,18 +37,20 @@ def refused_network() -> Iterator[list[str]]:
             f"a component is built without a network; it asked for {address}"
         )
 
-    def connect(self: socket.socket, address: Any) -> None:
-        if self.family != getattr(socket, "AF_UNIX", None):
-            raise refuse(address)
-        real_connect(self, address)
+    def guarded(connect: Callable[..., Any]) -> Callable[..., Any]:
+        def guard(self: socket.socket, address: Any) -> Any:
+            if self.family != getattr(socket, "AF_UNIX", None):
+                raise refuse(address)
+            return connect(self, address)
+
+        return guard
 
     def look_up(host: Any, *_arguments: Any, **_options: Any) -> Any:
         raise refuse(host)
 
-    real_connect = socket.socket.connect
     with (
-        mock.patch.object(socket.socket, "connect", connect),
-        mock.patch.object(socket.socket, "connect_ex", connect),
+        mock.patch.object(socket.socket, "connect", guarded(socket.socket.connect)),
+        mock.patch.object(socket.socket, "connect_ex", guarded(socket.socket.connect_ex)),
         mock.patch.object(socket, "getaddrinfo", look_up),
         mock.patch.object(socket, "gethostbyname", look_up),
     ):
