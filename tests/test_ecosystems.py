@@ -1,4 +1,4 @@
-"""Asteroid and SpeechBrain import in a fresh interpreter, whether or not torchaudio's extension loads."""
+"""The toolkits import in a fresh interpreter, whether or not torchaudio's extension loads."""
 
 from __future__ import annotations
 
@@ -53,6 +53,11 @@ def write_torchaudio(folder: Path, extension: str, utilities: str = _UTILITIES) 
         ("import_asteroid('asteroid.engine.system')", "asteroid.engine.system"),
         ("import_speechbrain()", "speechbrain"),
         ("import_torchmetrics('torchmetrics.audio')", "torchmetrics.audio"),
+        ("import_transformers()", "transformers"),
+        (
+            "import_transformers('transformers.models.clap.modeling_clap')",
+            "transformers.models.clap.modeling_clap",
+        ),
     ],
 )
 def test_imports_in_a_fresh_interpreter_without_a_warning(call: str, module: str) -> None:
@@ -62,6 +67,14 @@ def test_imports_in_a_fresh_interpreter_without_a_warning(call: str, module: str
         "print(module.__name__)"
     )
     assert (done.stderr, done.stdout) == ("", f"{module}\n")
+
+
+def test_asteroid_does_not_bring_transformers_and_leaves_it_to_be_imported() -> None:
+    done = run_python(
+        "import sys\nfrom uss_plugins.ecosystems import *\nimport_asteroid('asteroid.engine.system')\n"
+        "print('transformers' in sys.modules, import_transformers().__name__)"
+    )
+    assert (done.stderr, done.stdout) == ("", "False transformers\n")
 
 
 def test_both_import_side_by_side_and_work() -> None:

@@ -12,6 +12,8 @@ import importlib
 import importlib.util
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -97,7 +99,20 @@ def _remedy(failure: OSError) -> str:
 
 
 def _import_without_warnings(module: str) -> ModuleType:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _transformers_unseen():
         for beginning in _IMPORT_WARNINGS:
             warnings.filterwarnings("ignore", message=beginning)
         return importlib.import_module(module)
+
+
+@contextmanager
+def _transformers_unseen() -> Iterator[None]:
+    """Keep torchmetrics from importing transformers, slow to import, for metrics that nothing here uses."""
+    if "transformers" in sys.modules:
+        yield
+        return
+    sys.modules["transformers"] = None  # type: ignore[assignment]  # Python's own sign of an absent module
+    try:
+        yield
+    finally:
+        del sys.modules["transformers"]
