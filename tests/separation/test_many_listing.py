@@ -22,8 +22,11 @@ def test_a_folder_gives_its_recordings_in_folders_like_its_own(tmp_path: Path) -
     corpus, out = tmp_path / "corpus", tmp_path / "corpus" / "out"
     for name in ("b.wav", "a.FLAC", "sub/a.wav", "sub/deeper/c.mp3", "sub/a.ogg"):
         write_noise(corpus / name, 10)
-    for name in ("notes.txt", "cover.jpg", ".hidden.wav", ".trash/a.wav", "out/other/Speech.wav"):
+    for name in ("notes.txt", "cover.jpg", ".hidden.wav", ".trash/a.wav", "out/x/Speech.wav"):
         write_noise(corpus / name, 10)
+    (out / "x" / "level=1").mkdir()
+    write_noise(out / "x" / "level=1" / "Music.wav", 10)
+    (out / "x" / "separation.json").write_text("{}")
     assert listed([corpus], out) == {
         f"{corpus}/a.FLAC": "a",
         f"{corpus}/b.wav": "b",

@@ -297,6 +297,26 @@ def test_peaks_scale_all_parts_alike(tmp_path: Path) -> None:
     assert all(output.clipped_samples == 0 for output in made.outputs)
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "MPEG_LAYER_III"])
+def test_no_lossy_format_clips_in_silence(tmp_path: Path, subtype: str) -> None:
+    format_ = {"VORBIS": "OGG", "MPEG_LAYER_III": "MP3"}[subtype]
+    soundfile.write(tmp_path / "in.wav", smooth(9000), RATE, subtype=subtype, format=format_)
+    model = band_model(Louder())
+    for peak in ("clip", "scale"):
+        made = separate_recording(
+            model,
+            tmp_path / "in.wav",
+            classes_query(model, "0"),
+            tmp_path / peak,
+            Settings(0.1, 0.02, format="same", peak=peak),  # type: ignore[arg-type]
+        )
+        (output,) = made.outputs
+        assert (output.clipped_samples > 100) == (peak == "clip")
+        assert (made.gain < 1) == (peak == "scale")
+        assert output.peak == pytest.approx(1.5 if peak == "clip" else 1, abs=0.03)
+        assert np.abs(read(output.path)).max() == pytest.approx(1, abs=0.05)
+
+
 def test_peaks_are_kept_in_float(tmp_path: Path) -> None:
     settings = Settings(0.1, 0.02, peak="float")
     made, outputs = separated(tmp_path, smooth(5000), Louder(), classes="0", settings=settings)

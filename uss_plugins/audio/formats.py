@@ -19,6 +19,7 @@ FormatChoice = Literal["auto", "flac", "wav", "same"]
 PeakChoice = Literal["clip", "scale", "float"]
 
 INTEGER_BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+FLOATING_POINT = ("FLOAT", "DOUBLE")
 FLAC_CHANNELS = 8
 FLAC_RATE = 655350
 WAV_BYTES = 2**32 - 2**16  # a WAV's sizes have 32 bits; some room for its header
@@ -43,8 +44,10 @@ class Encoding:
 
     @property
     def full_scale(self) -> float:
-        """The largest value that fits; infinite for what is not an integer."""
-        return 1 - 2.0 ** (1 - self.integer_bits) if self.integer_bits else float("inf")
+        """The largest value that fits; infinite for floating point, 1 for what players make integers of."""
+        if self.subtype in FLOATING_POINT:
+            return float("inf")
+        return 1 - 2.0 ** (1 - self.integer_bits) if self.integer_bits else 1.0
 
 
 DRAFT = Encoding("RF64", "FLOAT", ".wav")

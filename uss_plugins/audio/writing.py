@@ -58,7 +58,7 @@ class AudioWriter:
         kind = ".draft" if draft else ""
         self._aside = path.with_name(f".{path.name}{kind}.{os.getpid()}.part")
         written = DRAFT if draft else encoding
-        self._bits = written.integer_bits
+        self._bits, self._full_scale = written.integer_bits, written.full_scale
         try:
             self._disk = RememberingFile(self._aside)
         except OSError as error:
@@ -87,7 +87,7 @@ class AudioWriter:
     def write(self, block: NDArray[Any]) -> NDArray[np.float64]:
         """Append (channels, samples), and give what a reader of the file will get for them.
 
-        (For a lossy format, or a draft, that is the block itself.)
+        (For a draft that is the block itself, for a lossy format the block within full scale.)
 
         Raises:
             AudioFileError: the disk is full, or gone.
@@ -96,7 +96,9 @@ class AudioWriter:
             return np.asarray(block, np.float64)
         self.peak = max(self.peak, float(np.abs(block).max()))
         if self._bits is None:
-            values: NDArray[Any] = np.asarray(block, np.float32)
+            limit = self._full_scale
+            self.clipped_samples += int(np.count_nonzero(np.abs(block) > limit))
+            values: NDArray[Any] = np.asarray(np.clip(block, -limit, limit), np.float32)
             kept = values.astype(np.float64)
         else:
             values, clipped = quantise(block, self._bits)

@@ -18,6 +18,7 @@ from uss_plugins.cli.separate_options import (
     query_options,
     segment_options,
 )
+from uss_plugins.cli.separate_pipe import check_pipes, choose_output, separate_to_output
 from uss_plugins.cli.several_values import SeveralValuesCommand
 
 
@@ -43,14 +44,14 @@ def separate(files: tuple[Path, ...], **given: Any) -> int:
     torchrun or SLURM, the processes share the recordings, each with a manifest of its own, and the exit code
     tells nothing of single recordings.
     """
-    options = SeparateOptions(**{**given, "output_dir": given["output_dir"] or Path()})
+    output_dir = choose_output(files, given["output_dir"])
+    options = SeparateOptions(**{**given, "output_dir": output_dir})
     check_choice(options)
+    check_pipes(files, options)
     from uss_plugins.cli.separate_files import separate_all
-    from uss_plugins.cli.separate_pipe import separate_to_output, settle_output
     from uss_plugins.cli.separate_run import plan_all
     from uss_plugins.cli.stopping import stops_when_told
 
-    options = settle_output(files, options)
     with stops_when_told():
         if options.plan:
             return plan_all(files, options)

@@ -8,6 +8,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import click
+
 from registry.errors import UserError
 from uss_plugins.cli.separate_choice import make_conditions
 from uss_plugins.cli.separate_files import Outcome, failure
@@ -35,7 +37,7 @@ class SeparateTask:
         self._separate_one, self._options, self._settings = separate_one, options, settings
 
     def __call__(self, task: Task, progress: Progress | None = None) -> Outcome:
-        """What came of it; a recording's fault, or with several jobs a bug, is told and not raised."""
+        """What came of it; what was wrong with it, or with the code, is told and stops nothing."""
         from uss_plugins.separation.many.done import describe_source, finished_report
 
         source: dict[str, Any] = {}
@@ -49,8 +51,8 @@ class SeparateTask:
         except UserError as error:
             return failure(task, self._options, source, str(error))
         except Exception as error:
-            if self._options.jobs == 1:
-                raise  # so that --debug shows where
+            if _wants_traceback():
+                raise
             message = f"{task.path}: internal error: {type(error).__name__}: {error}"
             return failure(task, self._options, source, message)
         return self._tell(task, report, None, warnings)
@@ -112,6 +114,12 @@ def prepare_work(worker: int, *, options: SeparateOptions, share: Share) -> Sepa
     return SeparateTask(separate_one, options, settings)
 
 
+def _wants_traceback() -> bool:
+    """Whether `--debug` was given to this process's command."""
+    context = click.get_current_context(silent=True)
+    return bool(context and getattr(context.obj, "debug", False))
+
+
 def _share_cores(jobs: int) -> None:
     import torch
 
@@ -152,9 +160,11 @@ def open_separator(options: SeparateOptions, stream: BinaryIO | None = None) -> 
 def plan_all(files: Sequence[Path], options: SeparateOptions) -> int:
     """Say what would be separated of each recording; nothing is written. The exit code."""
     from uss_plugins.cli.separate_nodes import plan_nodes
+    from uss_plugins.separation.many.listing import list_tasks
 
+    paths = [task.path for task in list_tasks(files, options.output_dir)]
     settings, model = _settings(options), _model(options)
-    return plan_nodes(files, model, _selection(options), settings, options.as_json)
+    return plan_nodes(paths, model, _selection(options), settings, options.as_json)
 
 
 def _settings(options: SeparateOptions) -> Settings:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -80,7 +81,7 @@ class Outputs:
     ) -> None:
         self.folder, self._source, self._encoding = folder, source, encoding
         self._stream = stream
-        self._draft = scale and encoding.integer_bits is not None
+        self._draft = scale and isfinite(encoding.full_scale)
         self._model_rate, self._overlap_samples = model_rate, overlap_samples
         self._places = dict(places or {})
         self._tracks: dict[str, Track] = {}

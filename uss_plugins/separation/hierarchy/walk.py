@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uss_plugins.audio.files import AudioFileError
+from uss_plugins.audio.pipes import is_pipe
 from uss_plugins.files import write_text
 from uss_plugins.separation.hierarchy.conditions import NodeConditions
 from uss_plugins.separation.hierarchy.detection import listen_to_recording
@@ -35,6 +36,8 @@ def plan_recording(
     model: UniversalSeparator, path: Path, selection: Selection, settings: Settings
 ) -> Plan:
     """Listen to a recording once and choose what to separate. Raises as the two steps do."""
+    if is_pipe(path):
+        raise AudioFileError(f"{path}: a pipe, which cannot be read twice; save it as a file")
     return make_plan(model, listen_to_recording(model, path, settings), selection)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import soundfile
 
 from registry.errors import UserError
 from uss_plugins.audio.pipes import STANDARD
-from uss_plugins.separation.names import output_folder
+from uss_plugins.separation.names import REPORT, output_folder
 
 LIST_SUFFIXES = (".txt", ".lst", ".m3u", ".m3u8")
 OTHER_SUFFIXES = (".aif", ".aifc", ".aiff", ".oga", ".opus", ".mp3", ".rf64", ".bwf", ".snd")
@@ -34,14 +35,14 @@ def list_tasks(given: Sequence[Path], output_dir: Path) -> list[Task]:
         given: recordings; folders, of which all recordings count, those in folders below them, too, and what
             is made of them goes into the same folders below `output_dir`; text files that list recordings,
             a path in each line, relative to the list; lines that begin with `#` are comments.
-        output_dir: where the folders go; recordings in it do not count.
+        output_dir: where the folders go. What an earlier run made is no recording, wherever it is.
 
     Raises:
         UserError: a list cannot be read, or names nothing.
     """
     tasks: dict[Path, Task] = {}
     taken: dict[Path, set[str]] = {}
-    for path, below in _recordings(given, output_dir):
+    for path, below in _recordings(given):
         known = path if path == STANDARD else path.resolve()
         if known not in tasks:
             parent = output_dir / below
@@ -50,10 +51,10 @@ def list_tasks(given: Sequence[Path], output_dir: Path) -> list[Task]:
     return list(tasks.values())
 
 
-def _recordings(given: Sequence[Path], output_dir: Path) -> Iterator[tuple[Path, Path]]:
+def _recordings(given: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
     """Recordings, and the folder below the output folder for each."""
     for path in given:
-        found = _in_folder(path, output_dir) if path.is_dir() else []
+        found = _in_folder(path) if path.is_dir() else []
         if found:
             yield from ((one, one.parent.relative_to(path)) for one in found)
         elif path.suffix.lower() in LIST_SUFFIXES and path.is_file():
@@ -62,18 +63,21 @@ def _recordings(given: Sequence[Path], output_dir: Path) -> Iterator[tuple[Path,
             yield path, Path()
 
 
-def _in_folder(folder: Path, output_dir: Path) -> list[Path]:
+def _in_folder(folder: Path) -> list[Path]:
     suffixes = {f".{name.lower()}" for name in soundfile.available_formats()}
     suffixes = suffixes.union(OTHER_SUFFIXES).difference(NOT_RECORDINGS)
-    outside = output_dir.resolve()
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-        and outside not in path.resolve().parents
-    )
+    found: list[Path] = []
+    for place, folders, files in os.walk(folder):
+        if REPORT in files:
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            Path(place, name)
+            for name in files
+            if Path(name).suffix.lower() in suffixes and not name.startswith(".")
+        ]
+    return sorted(found)
 
 
 def _in_list(path: Path) -> list[Path]:
