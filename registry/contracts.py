@@ -150,6 +150,18 @@ class Separator(Protocol):
 
 
 @runtime_checkable
+class PreparableQueryNet(Protocol):
+    """A query net that has a faster form for inference. One that has none is used as it is."""
+
+    def prepare(self) -> Callable[[Tensor], QueryOutput]:
+        """That form: called as the net is, in evaluation and without gradients; in float32, for tags decide.
+
+        It must not change the net, and must follow when the net's weights change or move to another device.
+        """
+        ...
+
+
+@runtime_checkable
 class Preparable(Protocol):
     """A separator that has a faster form for inference. One that has none is used as it is."""
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from registry.contracts import Preparable
-from uss_plugins.separators import prepared, prepared_layers
+from uss_plugins import prepared_layers
+from uss_plugins.separators import prepared
 from uss_plugins.separators.prepared import PreparedResUNet, distinct
 from uss_plugins.separators.prepared_blocks import Span, frames_of
 from uss_plugins.separators.resunet import ResUNet, resunet30, resunet60, resunet_small

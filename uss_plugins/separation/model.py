@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from registry.contracts import (
     EmbeddingStrategy,
     Preparable,
+    PreparableQueryNet,
     QueryNet,
     QueryOutput,
     Separator,
@@ -65,14 +66,17 @@ class UniversalSeparator(nn.Module):
         self.register_buffer("query_bank", bank)
         # In a tuple, lest a form that is a module become a part of this one.
         self._prepared: tuple[Callable[[Tensor, Tensor], Tensor], ...] = ()
+        self._prepared_query_net: tuple[Callable[[Tensor], QueryOutput], ...] = ()
         self.train(self.training)
 
     def prepare(self, precision: torch.dtype = torch.float32) -> bool:
-        """Use the separator's form for inference, where gradients are off and the mode is evaluation.
+        """Use forms for inference that components have, where gradients are off and the mode is evaluation.
 
-        precision: what that form computes in, see `uss_plugins.separation.precision`. Returns False if the
-            separator has no such form; it then stays as it is.
+        precision: what the separator's computes in, see `uss_plugins.separation.precision`. Returns False if
+            the separator has no such form; it then stays as it is.
         """
+        if isinstance(self.query_net, PreparableQueryNet):
+            self._prepared_query_net = (self.query_net.prepare(),)
         if isinstance(self.separator, Preparable):
             self._prepared = (self.separator.prepare(precision),)
         return bool(self._prepared)
@@ -91,7 +95,10 @@ class UniversalSeparator(nn.Module):
 
     def listen(self, audio: Tensor) -> QueryOutput:
         """What the query net hears in `audio` (batch, samples)."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.freeze_query_net):
+        with_gradients = torch.is_grad_enabled() and not self.freeze_query_net
+        if self._prepared_query_net and not with_gradients and not self.query_net.training:
+            return self._prepared_query_net[0](audio)
+        with torch.set_grad_enabled(with_gradients):
             return cast(QueryOutput, self.query_net(audio))
 
     def condition_from_audio(self, audio: Tensor, classes: Tensor | None = None) -> Tensor:

@@ -6,7 +6,7 @@ Made from a module by `ResUNet.prepare` and never trained. What changes, and why
   convolution, whose kernel takes the factor. The first one follows a sum and stays a factor. Shifts join the
   FiLM biases, which depend on nothing but the condition and are computed once for each.
 - With that every activation is the end of a convolution: bias, leaky ReLU and residual sum happen while its
-  result is still in the registers. See `uss_plugins.separators.prepared_layers`.
+  result is still in the registers. See `uss_plugins.prepared_layers`.
 - The decoder joins the upsampled and the skip without ever putting them side by side: the convolution and
   the shortcut that read both are split into one for each half, summed. The upsampled half is only read by
   linear maps, so these are multiplied into the transposed convolution: it gives the activated half and the
@@ -29,6 +29,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from uss_plugins.prepared_layers import (
+    Fingerprint,
+    convolution,
+    fingerprint,
+    folded_norm,
+    has_fused_layers,
+)
 from uss_plugins.separators.prepared_blocks import (
     Block,
     Films,
@@ -36,10 +43,8 @@ from uss_plugins.separators.prepared_blocks import (
     Span,
     blocks_of,
     float_row,
-    folded_norm,
     frames_of,
 )
-from uss_plugins.separators.prepared_layers import convolution, has_fused_layers
 
 if TYPE_CHECKING:
     from uss_plugins.separators.resunet import DecoderStage, ResUNet
@@ -69,7 +74,7 @@ class PreparedResUNet:
         self.sample_rate = source.sample_rate
         self.channels = source.channels
         self.condition_size = source.condition_size
-        self._prepared_of: tuple[tuple[int, int], ...] | None = None
+        self._prepared_of: Fingerprint | None = None
         self._last: tuple[Tensor, Tensor, Tensor] | None = None
 
     @property
@@ -104,10 +109,7 @@ class PreparedResUNet:
 
     def _follow(self) -> None:
         """Prepare, unless the module is still what it was when that was done last."""
-        tensors = (*self.source.parameters(), *self.source.buffers())
-        current = tuple(
-            (one.data_ptr(), 0 if one.is_inference() else one._version) for one in tensors
-        )
+        current = fingerprint(self.source)
         if current != self._prepared_of:
             self._prepare()
             self._prepared_of = current

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from uss_plugins.separators.prepared_layers import Layer, convolution, scaling, upsampling
+from uss_plugins.prepared_layers import Layer, convolution, folded_norm, scaling, upsampling
 
 if TYPE_CHECKING:
     from uss_plugins.separators.resunet import ConditionedActivation, DecoderStage, ResidualBlock
+
+NEGATIVE_SLOPE = 0.01  # of the ResUNet's leaky ReLUs; its own module imports this one
 
 
 class Span(NamedTuple):
@@ -94,8 +96,8 @@ class Block:
     def rows(self, x: Tensor, biases: Tensor, span: Span) -> Tensor:
         """A span of the block's frames, (B, K_out, frames of it, F), from all of `x` (B, K_in, T, F)."""
         wide, near = span.wider(2), span.wider(1)
-        y = self._activation(frames_of(x, wide), biases[:, self._columns1], leaky=True)
-        y = self._conv1(y, biases[:, self._columns2], leaky=True)
+        y = self._activation(frames_of(x, wide), biases[:, self._columns1], slope=NEGATIVE_SLOPE)
+        y = self._conv1(y, biases[:, self._columns2], slope=NEGATIVE_SLOPE)
         residual = frames_of(x, near)
         residual = (
             residual.clone(memory_format=torch.preserve_format)
@@ -140,13 +142,13 @@ class Joint:
         """A span of the block's frames, from all of (B, K_in, T, F) and the skip (B, K_out, T', F')."""
         wide, near = span.wider(2), span.wider(1)
         low = frames_of(x, wide.divided(self._scale))
-        low = self._activation(low, biases[:, self._columns0], leaky=True)
-        y = self._upsample(low, biases[:, self._columns1.upsampled], leaky=True)
+        low = self._activation(low, biases[:, self._columns0], slope=NEGATIVE_SLOPE)
+        y = self._upsample(low, biases[:, self._columns1.upsampled], slope=NEGATIVE_SLOPE)
         y = self._conv1(y, biases[:, self._columns2])
         seen = self._skip_activation(
-            frames_of(skip, wide), biases[:, self._columns1.skip], leaky=True
+            frames_of(skip, wide), biases[:, self._columns1.skip], slope=NEGATIVE_SLOPE
         )
-        y = self._skip_conv1(seen, leaky=True, into=y)
+        y = self._skip_conv1(seen, slope=NEGATIVE_SLOPE, into=y)
         residual = self._upsample_shortcut(low, self._shortcut_bias)
         residual = frames_of(residual, near.within(wide))
         residual = self._skip_shortcut(frames_of(skip, near), into=residual)
@@ -157,15 +159,6 @@ class Joint:
 def blocks_of(stage: nn.Module) -> list[ResidualBlock]:
     """The blocks of a stage."""
     return list(cast("Iterable[ResidualBlock]", stage.blocks))
-
-
-def folded_norm(norm: nn.Module) -> tuple[Tensor, Tensor]:
-    """A batch norm in evaluation as factor and shift, (K,) each, float64."""
-    assert isinstance(norm, nn.BatchNorm2d)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-    return scale, norm.bias.double() - norm.running_mean.double() * scale
 
 
 def float_row(bias: Tensor | None) -> Tensor | None:

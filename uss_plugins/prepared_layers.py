@@ -1,4 +1,4 @@
-"""Convolutions for inference: kernel laid out once, bias, residual sum and leaky ReLU fused into one pass.
+"""Convolutions for inference: kernel laid out once; bias, residual sum and (leaky) ReLU fused into one pass.
 
 On a processor with oneDNN they are its primitives with post-operations, by the operators that
 `torch.compile` itself lowers to; anywhere else they are torch's functions. Activations are
@@ -11,11 +11,10 @@ from __future__ import annotations
 from typing import Any, Protocol, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-NEGATIVE_SLOPE = 0.01
-"""Of the leaky ReLUs."""
+Fingerprint = tuple[tuple[int, int], ...]
 
 
 class Layer(Protocol):
@@ -26,10 +25,10 @@ class Layer(Protocol):
         x: Tensor,
         bias: Tensor | None = None,
         *,
-        leaky: bool = False,
+        slope: float | None = None,
         into: Tensor | None = None,
     ) -> Tensor:
-        """Convolve `x`, add `bias`, then `into`, then apply a leaky ReLU if `leaky`.
+        """Convolve `x`, add `bias`, then `into`, then apply a ReLU of that `slope` below 0.
 
         `into` is overwritten with the result, which is returned.
         """
@@ -45,6 +44,21 @@ def has_fused_layers(device: torch.device) -> bool:
         and hasattr(operators, "_convolution_pointwise")
         and hasattr(operators, "_reorder_convolution_weight")
     )
+
+
+def folded_norm(norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """A batch norm in evaluation as factor and shift, (K,) each, float64."""
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    return scale, norm.bias.double() - norm.running_mean.double() * scale
+
+
+def fingerprint(module: nn.Module) -> Fingerprint:
+    """Changes whenever a parameter or buffer of a module is changed, replaced or moved."""
+    tensors = (*module.parameters(), *module.buffers())
+    return tuple((one.data_ptr(), 0 if one.is_inference() else one._version) for one in tensors)
 
 
 def convolution(kernel: Tensor, dtype: torch.dtype) -> Layer:
@@ -67,7 +81,7 @@ def upsampling(kernel: Tensor, dtype: torch.dtype) -> Layer:
 
 
 class FusedConvolution:
-    """oneDNN's, for one item at a time: its bias is per channel, not per item.
+    """oneDNN's. Its bias is per channel, not per item: items that differ in it come one at a time.
 
     The kernel's layout depends on the shape of what it meets, so it is laid out again when that changes.
     """
@@ -83,7 +97,7 @@ class FusedConvolution:
         x: Tensor,
         bias: Tensor | None = None,
         *,
-        leaky: bool = False,
+        slope: float | None = None,
         into: Tensor | None = None,
     ) -> Tensor:
         if x.shape != self._shape:
@@ -97,7 +111,7 @@ class FusedConvolution:
             return cast(
                 Tensor,
                 torch.ops.mkldnn._convolution_pointwise(
-                    x, self._laid_out, own, *place, *_unary(leaky)
+                    x, self._laid_out, own, *place, *_unary(slope)
                 ),
             )
         if own is not None:
@@ -106,11 +120,11 @@ class FusedConvolution:
             into, x, self._laid_out, own, *place, "add", 1.0, None, [], ""
         )
         # The operator has no leaky ReLU after a sum.
-        return F.leaky_relu_(into, NEGATIVE_SLOPE) if leaky else into
+        return into if slope is None else F.leaky_relu_(into, slope)
 
 
 class FusedUpsampling:
-    """oneDNN's transposed convolution, for one item at a time."""
+    """oneDNN's transposed convolution."""
 
     def __init__(self, kernel: Tensor) -> None:
         self.kernel = kernel.contiguous()
@@ -123,7 +137,7 @@ class FusedUpsampling:
         x: Tensor,
         bias: Tensor | None = None,
         *,
-        leaky: bool = False,
+        slope: float | None = None,
         into: Tensor | None = None,
     ) -> Tensor:
         place = ([0, 0], [0, 0], self.stride, [1, 1], 1)
@@ -134,13 +148,13 @@ class FusedUpsampling:
             self._shape = x.shape
         own = None if bias is None else bias[0]
         y = torch.ops.mkldnn._convolution_transpose_pointwise(
-            x, self._laid_out, own, *place, *_unary(leaky)
+            x, self._laid_out, own, *place, *_unary(slope)
         )
         return cast(Tensor, y) if into is None else into.add_(y)
 
 
-def _unary(leaky: bool) -> tuple[str, list[float], str]:
-    return ("leaky_relu", [NEGATIVE_SLOPE], "") if leaky else ("none", [], "")
+def _unary(slope: float | None) -> tuple[str, list[float], str]:
+    return ("none", [], "") if slope is None else ("leaky_relu", [slope], "")
 
 
 class PlainConvolution:
@@ -155,10 +169,10 @@ class PlainConvolution:
         x: Tensor,
         bias: Tensor | None = None,
         *,
-        leaky: bool = False,
+        slope: float | None = None,
         into: Tensor | None = None,
     ) -> Tensor:
-        return _finish(F.conv2d(x, self.kernel, padding=self.padding), bias, leaky, into)
+        return _finish(F.conv2d(x, self.kernel, padding=self.padding), bias, slope, into)
 
 
 class PlainScaling:
@@ -172,10 +186,10 @@ class PlainScaling:
         x: Tensor,
         bias: Tensor | None = None,
         *,
-        leaky: bool = False,
+        slope: float | None = None,
         into: Tensor | None = None,
     ) -> Tensor:
-        return _finish(x * self.scale, bias, leaky, into)
+        return _finish(x * self.scale, bias, slope, into)
 
 
 class PlainUpsampling:
@@ -190,15 +204,15 @@ class PlainUpsampling:
         x: Tensor,
         bias: Tensor | None = None,
         *,
-        leaky: bool = False,
+        slope: float | None = None,
         into: Tensor | None = None,
     ) -> Tensor:
-        return _finish(F.conv_transpose2d(x, self.kernel, stride=self.stride), bias, leaky, into)
+        return _finish(F.conv_transpose2d(x, self.kernel, stride=self.stride), bias, slope, into)
 
 
-def _finish(y: Tensor, bias: Tensor | None, leaky: bool, into: Tensor | None) -> Tensor:
+def _finish(y: Tensor, bias: Tensor | None, slope: float | None, into: Tensor | None) -> Tensor:
     if bias is not None:
         y += bias[:, :, None, None].to(y.dtype)
     if into is not None:
         y = into.add_(y)
-    return F.leaky_relu_(y, NEGATIVE_SLOPE) if leaky else y
+    return y if slope is None else F.leaky_relu_(y, slope)
