@@ -153,7 +153,9 @@ class MixingSection(Section):
 class TrainingSection(FitSection):
     """Stage 2: the separator, and what the embedding strategy trains, learn on mixed anchors."""
 
-    loss: str = "l1_waveform"
+    loss: str | Component = "l1_waveform"
+    """A loss of `training/losses.py`, or one of Asteroid's as "asteroid.NAME"; a section where it takes
+    parameters."""
     condition_from: Literal["clean", "mixture", "both", "another"] = "clean"
     """What the query net hears: the target alone, as in the paper; the mixture, as at separation, where a
     class-indexed strategy keeps the target's class; either, drawn for each mixture; or another anchor of the

@@ -46,6 +46,7 @@ VERBS: dict[str, Verb] = {
     "compare": Verb("compare:compare", "Tabulate evaluated experiments side by side."),
     "benchmark": Verb("benchmark:benchmark", "Train and measure a grid of components."),
     "separate": Verb("separate:separate", "Separate recordings with a trained model."),
+    "export": Verb("export:export", "Write a trained model for another toolkit."),
     "score": Verb("score:score", "Score an estimate against a reference that one has."),
 }
 

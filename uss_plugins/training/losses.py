@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 
 from registry.errors import UserError, nearest
+from uss_plugins.recipe import Component
+
+ASTEROID_PREFIX = "asteroid."
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -45,12 +48,20 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def find_loss(name: str) -> Loss:
-    """The loss called `name`.
+def find_loss(loss: str | Component) -> Loss:
+    """The loss of a recipe: one of `LOSSES`, or one of Asteroid's as "asteroid.NAME", by name or section.
 
     Raises:
-        UserError: there is no such loss.
+        UserError: there is no such loss, or it does not take the section's parameters.
     """
+    section = Component(name=loss) if isinstance(loss, str) else loss
+    name, parameters = section.name, section.parameters
+    if name.startswith(ASTEROID_PREFIX):
+        from uss_plugins.training.asteroid_losses import asteroid_loss
+
+        return asteroid_loss(name.removeprefix(ASTEROID_PREFIX), parameters)
+    if parameters:
+        raise UserError(f"loss {name!r} takes no parameters; leave out {', '.join(parameters)}")
     if name not in LOSSES:
         raise UserError(f"no loss {name!r}; {nearest(name, LOSSES)}")
     return LOSSES[name]
