@@ -12,7 +12,7 @@ from corpora.tones import RATE, ToneCorpus, ToneDetector
 from registry.contracts import QueryOutput
 from registry.errors import UserError
 from uss_plugins.corpora.anchor_truth import judge_anchors
-from uss_plugins.corpora.mining import mine_anchors
+from uss_plugins.corpora.mining import mine_anchors, sliding_starts
 
 
 def test_each_anchor_covers_the_event_and_carries_its_tags() -> None:
@@ -89,3 +89,30 @@ def test_a_query_net_without_the_corpuss_classes_is_refused() -> None:
     detector.class_names = ("high", "noise", "low", "mid")
     with pytest.raises(UserError, match=r"does not tag 1 of the corpus's classes \(middle\)"):
         mine_anchors(ToneCorpus(), detector)
+
+
+class ToneTagger(ToneDetector):
+    """Tags clips, not frames."""
+
+    frames_per_second = None
+
+    def forward(self, audio: torch.Tensor) -> QueryOutput:
+        return QueryOutput(super().forward(audio).clip_probabilities)
+
+
+def test_a_tagger_without_frames_hears_one_segment_after_the_other() -> None:
+    table = mine_anchors(ToneCorpus(), ToneTagger(), segment_seconds=2.0, method="sliding")
+    # The first of the segments, 1 s apart, that has some of the event; the last clip is shorter.
+    assert (table.start_samples / RATE).tolist() == [1.0, 0.0, 2.0, 0.0]
+    tagged = table.probabilities > 0.5
+    assert tagged[np.arange(4), table.class_index].all()
+    with pytest.raises(UserError, match="choose one that detects, or sliding or random anchors"):
+        mine_anchors(ToneCorpus(), ToneTagger(), method="largest_area")
+    with pytest.raises(UserError, match="tags no classes, which sliding anchors need"):
+        mine_anchors(ToneCorpus(), None, method="sliding")
+
+
+def test_segments_slide_by_half_their_length_up_to_the_end() -> None:
+    assert sliding_starts(10, 4) == [0, 2, 4, 6]
+    assert sliding_starts(11, 4) == [0, 2, 4, 6, 7]
+    assert sliding_starts(3, 4) == [0]

@@ -35,7 +35,10 @@ RANDOM_CLAP = {"name": "clap", "config": CLAP_CONFIG, "feature_extractor": CLAP_
 
 def tree(query_net: dict[str, Any], **sections: Any) -> dict[str, Any]:
     """A recipe of one step with that query net and the latent strategy."""
-    small = tiny_tree(training={**FIT, "ema_decay": None, "schedule": {"name": "none"}})
+    small = tiny_tree(
+        training={**FIT, "ema_decay": None, "schedule": {"name": "none"}},
+        mixing={"disjoint": False},  # nets with random weights hear everything everywhere
+    )
     small["corpus"]["splits"] = {"train": {"clips": 6}, "valid": {"clips": 4}, "test": {"clips": 4}}
     return {**small, "query_net": query_net, "embedding": {"name": "latent"}, **sections}
 
@@ -64,9 +67,9 @@ def clap_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_model_with_clap_is_whole_in_its_folder(clap_model: Path) -> None:
     files = {path.name for path in (clap_model / "query_net").iterdir()}
-    assert files == {
-        *("config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json")
-    }
+    needed = ("config.json", "preprocessor_config.json", "tokenizer.json", "tokenizer_config.json")
+    assert files.issuperset(needed)
+    assert not list(clap_model.glob("query_net/*.safetensors"))
     assert not list(clap_model.glob("*.part"))
     model = load_model(clap_model)
     assert (model.sample_rate, model.query_net.sample_rate) == (8000, 8000)
