@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "registry", "uss_plugins")
+from project_wheel import ROOT, build_project_wheel, run
 
 LOAD = """
 import json, sys
@@ -31,34 +26,13 @@ print(json.dumps({
 
 def run_python(*arguments: str | Path, path: Path | None = None) -> str:
     """What a fresh interpreter prints, outside the source tree."""
-    environment = {**os.environ, "PYTHONPATH": str(path or "")}
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env=environment,
-        cwd=path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return run(sys.executable, *arguments, cwd=path, path=path)
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of the sources."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
-    for name in SOURCES:
-        if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / name, source / name, ignore=ignored)
-        else:
-            shutil.copy(ROOT / name, source / name)
-    run_python("-m", "build", "--wheel", "--no-isolation", "--outdir", folder, source)
-    (built,) = folder.glob("*.whl")
-    return built
+    return build_project_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 def test_installed_requirements_agree() -> None:
@@ -73,11 +47,12 @@ def test_the_wheel_holds_every_module_the_data_and_the_entry_points(wheel: Path)
     needed = {
         path.relative_to(ROOT).as_posix()
         for package in ("registry", "uss_plugins")
-        for pattern in ("*.py", "py.typed", "*.tsv", "*.csv")
+        for pattern in ("*.py", "py.typed", "*.tsv", "*.csv", "*.template")
         for path in (ROOT / package).rglob(pattern)
     }
     assert {"registry/py.typed", "uss_plugins/py.typed"} <= needed
     assert "uss_plugins/labels/audioset.tsv" in needed
+    assert any("/scaffold/templates/" in name for name in needed)
     assert needed <= names
     assert {name.partition("/")[0] for name in names if ".dist-info/" not in name} == {
         "registry",
