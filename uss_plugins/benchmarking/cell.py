@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -21,7 +22,7 @@ from uss_plugins.benchmarking.measures import (
 )
 from uss_plugins.benchmarking.mixtures import StoredMixtures
 from uss_plugins.benchmarking.results import ESTIMATE, MIXTURE, TARGET, CellFigures
-from uss_plugins.benchmarking.trial import trial_of
+from uss_plugins.benchmarking.trial import Trial, trial_of
 from uss_plugins.benchmarking.work import GridExperiment, Work
 from uss_plugins.compose import build_corpus
 from uss_plugins.corpora.anchors import AnchorTable
@@ -42,6 +43,17 @@ TIMED_SECONDS, TIMED_ROUNDS = 4.0, 3
 """Length of the recording whose separation is timed, and how often."""
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A cell's training: where its model is, and what it took."""
+
+    model_folder: Path
+    device: str
+    trial: Trial
+    figures: dict[str, Any]
+    peak_memory_bytes: int
+
+
 def run_cell(work: Work, device: str) -> CellFigures:
     """Train, evaluate and measure; what an interrupted run had finished is taken up.
 
@@ -51,17 +63,8 @@ def run_cell(work: Work, device: str) -> CellFigures:
     Raises:
         UserError: what training and evaluation refuse.
     """
-    experiment = GridExperiment(work.recipe, work.folder, work.shared, Devices(device), resume=True)
-    trial = trial_of(experiment, work.budget)
-    experiment = replace(
-        experiment,
-        recipe=with_steps(work.recipe, trial.steps, trial.steps // work.budget.validations),
-    )
-    reset_peak_memory()
-    training = train_separator(experiment)
-    where = str(experiment.torch_device)
-    peak = max(trial.peak_memory_bytes, peak_memory_bytes(where))
-    model = load_model(experiment.model_folder, where)
+    trained = train_cell(work, device)
+    model = load_model(trained.model_folder, trained.device)
     model.prepare()  # as `separate` and `evaluate` do
     pairs, corpus = evaluation_set(work)
     results = evaluate(
@@ -72,29 +75,54 @@ def run_cell(work: Work, device: str) -> CellFigures:
         model_name=work.name,
         recipe_name="recipe.yaml",
     )
-    write_text(experiment.model_folder / "evaluation" / "results.json", to_json(results))
+    write_text(trained.model_folder / "evaluation" / "results.json", to_json(results))
     example_sdri = keep_example(work, model, corpus, results)
-    macs, real_time_factor = cost_of(model)
+    figures = figures_of(trained, model, results, corpus.digest, example_sdri)
     shutil.rmtree(work.folder / CHECKPOINTS, ignore_errors=True)
+    return figures
+
+
+def train_cell(work: Work, device: str) -> Trained:
+    """Train by the cell's recipe, for as many steps as its trial says."""
+    where = Devices(device)
+    experiment = GridExperiment(work.recipe, work.folder, work.shared, where, resume=True)
+    trial = trial_of(experiment, work.budget)
+    recipe = with_steps(work.recipe, trial.steps, trial.steps // work.budget.validations)
+    reset_peak_memory()
+    figures = train_separator(replace(experiment, recipe=recipe))
+    torch_device = str(experiment.torch_device)
+    peak = max(trial.peak_memory_bytes, peak_memory_bytes(torch_device))
+    return Trained(experiment.model_folder, torch_device, trial, figures, peak)
+
+
+def figures_of(
+    trained: Trained,
+    model: UniversalSeparator,
+    results: Results,
+    mixtures: str,
+    example_sdri: float,
+) -> CellFigures:
+    """All figures of a cell; what separation costs is measured here."""
+    macs, real_time_factor = cost_of(model)
     return CellFigures(
         sdri=results.bank["sdr_improvement"],
         oracle_sdri=results.oracle["sdr_improvement"],
         leak=results.leak,
         class_sdri=by_class(results),
-        mixtures=corpus.digest,
+        mixtures=mixtures,
         parameters=parameter_count(model),
         trained_parameters=parameter_count(model, trained_only=True),
         separator_parameters=parameter_count(model.separator),
         giga_macs_per_second=macs,
         real_time_factor=real_time_factor,
-        training_step_seconds=trial.step_seconds,
-        steps=trial.steps,
-        training_seconds=training["seconds"],
-        validation_sdri=finite(training["validation_sdri"]),
-        peak_memory_bytes=peak,
-        device=where,
+        training_step_seconds=trained.trial.step_seconds,
+        steps=trained.trial.steps,
+        training_seconds=trained.figures["seconds"],
+        validation_sdri=finite(trained.figures["validation_sdri"]),
+        peak_memory_bytes=trained.peak_memory_bytes,
+        device=trained.device,
         example_sdri=example_sdri,
-        curve=read_curve(work.folder),
+        curve=read_curve(trained.model_folder.parent),
     )
 
 

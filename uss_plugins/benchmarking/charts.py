@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
 
 import numpy as np
 
@@ -21,6 +21,7 @@ SHAPES = (
     "M0-6.5L5 0L0 6.5L-5 0z",
 )
 """Circle, square, triangle, rhombus, about their middle."""
+LEFT, RIGHT, TOP, BOTTOM = 56, 980, 14, 460
 LABEL_WIDTH, LABEL_HEIGHT = 230, 16
 Cells = Sequence[tuple[Row, CellFigures]]
 
@@ -35,48 +36,75 @@ def shape_of(place: int) -> str:
     return SHAPES[place % len(SHAPES)]
 
 
+@dataclass(frozen=True)
+class Frame:
+    """The plot of SDRi (dB) over the logarithm of the real-time factor, and what it spans."""
+
+    low: float
+    high: float
+    low_rate: float
+    high_rate: float
+
+    def x(self, rate: float) -> float:
+        """Where a real-time factor is."""
+        share = np.log(rate / self.low_rate) / np.log(self.high_rate / self.low_rate)
+        return round(float(LEFT + share * (RIGHT - LEFT)), 1)
+
+    def y(self, level: float) -> float:
+        """Where an SDRi is."""
+        share = (self.high - level) / (self.high - self.low)
+        return round(float(TOP + share * (BOTTOM - TOP)), 1)
+
+
+def frame_of(cells: Cells) -> Frame:
+    """The frame that holds all points and their intervals, and zero."""
+    levels = [bound for _, cell in cells for bound in (cell.sdri.low, cell.sdri.high)]
+    rates = [cell.real_time_factor for _, cell in cells]
+    low, high = float(np.floor(min(0.0, *levels))), float(np.ceil(max(levels)))
+    return Frame(low, max(high, low + 1), min(rates) / 1.25, max(rates) * 1.25)
+
+
 def speed_chart(results: GridResults) -> str:
     """SDRi against the real-time factor, with the Pareto front: colours are separators, shapes embeddings."""
     cells = results.done()
-    width, height, left, top, right = 1000, 460, 56, 14, 20
-    rates = np.log10([figures.real_time_factor for _, figures in cells])
-    levels = [bound for _, cell in cells for bound in (cell.sdri.low, cell.sdri.high)]
-    x_low, x_high = rates.min() - 0.1, rates.max() + 0.1
-    y_low, y_high = np.floor(min(0.0, *levels)), np.ceil(max(levels))
+    frame, front = frame_of(cells), pareto_front(cells)
+    places = [
+        (row, frame.x(cell.real_time_factor), frame.y(cell.sdri.value)) for row, cell in front
+    ]
+    parts = [
+        *grid_lines(frame),
+        front_line(places),
+        *(point(results, row, cell, frame) for row, cell in cells),
+        *front_labels(places),
+        text_at(LEFT, BOTTOM + 38, "real-time factor (logarithmic)", "start", css="tick"),
+        text_at(LEFT + 6, TOP + 4, "SDRi by bank (dB)", "start", css="tick"),
+    ]
+    label = "SDRi against the real-time factor"
+    return svg(RIGHT + 20, BOTTOM + 44, label, "".join(parts), "speed")
 
-    def x(rate: float) -> float:
-        share = (np.log10(rate) - x_low) / (x_high - x_low)
-        return round(float(left + share * (width - left - right)), 1)
 
-    def y(level: float) -> float:
-        return round(float(top + (y_high - level) / (y_high - y_low) * (height - top)), 1)
-
+def grid_lines(frame: Frame) -> list[str]:
+    """Lines at round levels and rates, with their figures."""
     parts = []
-    for level in y_ticks(y_low, y_high):
-        css = "zero" if level == 0 else "grid"
-        line = f'x1="{left}" x2="{width - right}" y1="{y(level)}" y2="{y(level)}"'
-        parts.append(f'<line class="{css}" {line}/>')
-        parts.append(text_at(left - 8, y(level) + 4, decibels(level, 0), "end", css="tick"))
-    for rate in decades(10**x_low, 10**x_high):
-        line = f'x1="{x(rate)}" x2="{x(rate)}" y1="{top}" y2="{height}"'
-        parts.append(f'<line class="grid" {line}/>')
-        parts.append(text_at(x(rate), height + 18, f"{rate:g}", "middle", css="tick"))
-    front = pareto_front(cells)
-    steps = "".join(
-        f"H{x(after.real_time_factor)}V{y(after.sdri.value)}" for _, (_, after) in pairwise(front)
-    )
-    start = f"M{x(front[0][1].real_time_factor)} {y(front[0][1].sdri.value)}"
-    parts.append(f'<path class="front" d="{start}{steps}H{width - right}"/>')
-    parts += [point(results, row, cell, x(cell.real_time_factor), y) for row, cell in cells]
-    parts += front_labels(
-        [(row, x(c.real_time_factor), y(c.sdri.value)) for row, c in front], width
-    )
-    parts.append(text_at(left, height + 38, "real-time factor (logarithmic)", "start", css="tick"))
-    parts.append(text_at(left + 6, top + 4, "SDRi by bank (dB)", "start", css="tick"))
-    return svg(width, height + 44, "SDRi against the real-time factor", "".join(parts), "speed")
+    for level in y_ticks(frame.low, frame.high):
+        y, css = frame.y(level), "zero" if level == 0 else "grid"
+        parts.append(f'<line class="{css}" x1="{LEFT}" x2="{RIGHT}" y1="{y}" y2="{y}"/>')
+        parts.append(text_at(LEFT - 8, y + 4, decibels(level, 0), "end", css="tick"))
+    for rate in decades(frame.low_rate, frame.high_rate):
+        x = frame.x(rate)
+        parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{TOP}" y2="{BOTTOM}"/>')
+        parts.append(text_at(x, BOTTOM + 18, f"{rate:g}", "middle", css="tick"))
+    return parts
 
 
-def front_labels(front: Sequence[tuple[Row, float, float]], width: float) -> list[str]:
+def front_line(front: Sequence[tuple[Row, float, float]]) -> str:
+    """The Pareto front as steps through its points (row, x, y)."""
+    _, x, y = front[0]
+    steps = "".join(f"H{x}V{y}" for _, x, y in front[1:])
+    return f'<path class="front" d="M{x} {y}{steps}H{RIGHT}"/>'
+
+
+def front_labels(front: Sequence[tuple[Row, float, float]]) -> list[str]:
     """The names of the points (row, x, y) on the front, each above its point and clear of the one before."""
     parts, last = [], (-1e9, 0.0)
     for row, x, y in front:
@@ -85,20 +113,20 @@ def front_labels(front: Sequence[tuple[Row, float, float]], width: float) -> lis
             top = last[1] - LABEL_HEIGHT
         last = x, top
         label = f"{row.labels['embedding']} · {row.labels['separator']}"
-        anchor = "end" if x > 0.8 * width else "start"
+        anchor = "end" if x > 0.8 * RIGHT else "start"
         parts.append(text_at(x, round(top, 1), label, anchor, row.name, "front"))
     return parts
 
 
-def point(
-    results: GridResults, row: Row, cell: CellFigures, x: float, y: Callable[[float], float]
-) -> str:
+def point(results: GridResults, row: Row, cell: CellFigures, frame: Frame) -> str:
     """A cell's point with its interval, its figures under the pointer."""
     colour = colour_of(results.axes["separator"].index(row.labels["separator"]))
     shape = shape_of(results.axes["embedding"].index(row.labels["embedding"]))
     title = f"{row.name}: SDRi {cell.sdri} dB, real-time factor {number(cell.real_time_factor)}"
-    bar = f'<line x1="{x}" x2="{x}" y1="{y(cell.sdri.low)}" y2="{y(cell.sdri.high)}" stroke="{colour}"/>'
-    mark = f'<path d="{shape}" transform="translate({x} {y(cell.sdri.value)})" fill="{colour}"/>'
+    x, low, high = frame.x(cell.real_time_factor), frame.y(cell.sdri.low), frame.y(cell.sdri.high)
+    bar = f'<line x1="{x}" x2="{x}" y1="{low}" y2="{high}" stroke="{colour}"/>'
+    place = f'transform="translate({x} {frame.y(cell.sdri.value)})"'
+    mark = f'<path d="{shape}" {place} fill="{colour}"/>'
     return f'<g class="point"><title>{escape(title)}</title>{bar}{mark}</g>'
 
 

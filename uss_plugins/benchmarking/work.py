@@ -86,50 +86,70 @@ def cell_folder(cell: Cell, budget: Budget) -> str:
 def phases_of(plan: Plan, exp_dir: Path) -> list[list[Work]]:
     """All work of a plan in phases; a phase needs only what earlier ones made. Shared work is there once.
 
+    The phases: the corpus's cache, taggers, anchors, evaluation mixtures, cells.
+    """
+    maker = WorkMaker(plan, exp_dir)
+    made = [maker.of_cell(cell) for cell in plan.cells]
+    shared = [
+        once(work for works in made for work in works if work.kind == kind)
+        for kind in ("tagger", "anchors", "mixtures")
+    ]
+    return [maker.of_corpus(), *shared, [works[-1] for works in made]]
+
+
+class WorkMaker:
+    """Makes the work of a plan's cells.
+
     Mined evaluation segments are those of the first cell's anchors, for all cells: so all hear the same.
     """
-    shared = exp_dir / SHARED
-    experiments = [GridExperiment(cell.recipe, exp_dir, shared) for cell in plan.cells]
-    first = experiments[0]
-    corpus = shared / "corpus"
-    has_cache = first.recipe.corpus.cache
 
-    def work(kind: Kind, name: str, folder: Path, recipe: Recipe, *needs: Path) -> Work:
-        mined = first.anchor_folder if recipe.evaluation.segments == "mined" else None
+    def __init__(self, plan: Plan, exp_dir: Path) -> None:
+        self.plan, self.exp_dir, self.shared = plan, exp_dir, exp_dir / SHARED
+        self.first = self.experiment(plan.cells[0].recipe)
+        self.has_cache = self.first.recipe.corpus.cache
+
+    def experiment(self, recipe: Recipe) -> GridExperiment:
+        """A recipe in the grid's folder."""
+        return GridExperiment(recipe, self.exp_dir, self.shared)
+
+    def of_corpus(self) -> list[Work]:
+        """The work that fills the cache, if there is one."""
+        recipe, folder = self.first.recipe, self.shared / "corpus"
+        return [self.work("corpus", "corpus", folder, recipe)] if self.has_cache else []
+
+    def of_cell(self, cell: Cell) -> list[Work]:
+        """All that a cell needs, in order, itself at the end."""
+        recipe, net = cell.recipe, cell.labels["query_net"]
+        experiment, tagger = self.experiment(recipe), recipe.of_tagger().query_net
+        works = []
+        if tagger.weights is None and has_tagger(recipe):
+            works.append(self.work("tagger", f"tagger of {net}", experiment.tagger_folder, recipe))
+        made = [work.folder for work in works]
+        mined = experiment.anchor_folder
+        works.append(self.work("anchors", f"anchors of {net}", mined, recipe, *made))
+        folder = self.exp_dir / CELLS / cell_folder(cell, self.plan.budget)
+        own = self.work("cell", name_of(cell.labels), folder, recipe)
+        judged_by = (self.first.anchor_folder,) if own.anchors else ()
+        mixed = self.work("mixtures", "evaluation mixtures", own.mixtures, recipe, *judged_by)
+        needs = (*own.needs, *made, mined, mixed.folder)
+        return [*works, mixed, replace(own, needs=needs)]
+
+    def work(self, kind: Kind, name: str, folder: Path, recipe: Recipe, *needs: Path) -> Work:
+        """A piece of work, which needs the corpus's cache, too."""
+        mined = self.first.anchor_folder if recipe.evaluation.segments == "mined" else None
+        cached = self.has_cache and kind != "corpus"
         return Work(
             kind,
             name,
             folder,
             recipe,
-            shared,
-            plan.budget,
-            mixtures=shared / "mixtures" / mixture_set(recipe, mined),
-            needs=(*((corpus,) if has_cache and kind != "corpus" else ()), *needs),
+            self.shared,
+            self.plan.budget,
+            mixtures=self.shared / "mixtures" / mixture_set(recipe, mined),
+            needs=(*((self.shared / "corpus",) if cached else ()), *needs),
             anchors=mined / "test.npz" if mined else None,
-            example_class=plan.grid.example_class,
+            example_class=self.plan.grid.example_class,
         )
-
-    taggers: list[Work] = []
-    anchors: list[Work] = []
-    mixtures: list[Work] = []
-    cells: list[Work] = []
-    for cell, experiment in zip(plan.cells, experiments, strict=True):
-        recipe, tagger = cell.recipe, cell.recipe.of_tagger().query_net
-        net = cell.labels["query_net"]
-        made: tuple[Path, ...] = ()
-        if tagger.weights is None and has_tagger(recipe):
-            made = (experiment.tagger_folder,)
-            taggers.append(work("tagger", f"tagger of {net}", made[0], recipe))
-        folder = experiment.anchor_folder
-        anchors.append(work("anchors", f"anchors of {net}", folder, recipe, *made))
-        own = work(
-            "cell", name_of(cell.labels), exp_dir / CELLS / cell_folder(cell, plan.budget), recipe
-        )
-        needs = (first.anchor_folder,) if own.anchors else ()
-        mixtures.append(work("mixtures", "evaluation mixtures", own.mixtures, recipe, *needs))
-        cells.append(replace(own, needs=(*own.needs, *made, folder, own.mixtures)))
-    rendered = [work("corpus", "corpus", corpus, first.recipe)] if has_cache else []
-    return [rendered, once(taggers), once(anchors), once(mixtures), cells]
 
 
 def mixture_set(recipe: Recipe, anchors: Path | None) -> str:
