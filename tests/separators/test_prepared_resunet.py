@@ -93,6 +93,13 @@ def test_input_powers(layers: str, input_power: float) -> None:
     assert_near(trained(input_power=input_power), sounds(1, 1, 900), conditions(1))
 
 
+@torch.no_grad()
+def test_a_trained_transform_in_the_place_of_the_stft() -> None:
+    net = trained(filterbank={"name": "free"})
+    exact = net(sounds(1, 1, 900), conditions(1))
+    assert error(net.prepare()(sounds(1, 1, 900), conditions(1)), exact) <= 1e-5
+
+
 @pytest.mark.parametrize("stage_channels", [(8,), (16, 8), (8, 8, 24)])
 def test_widths(layers: str, stage_channels: tuple[int, ...]) -> None:
     assert_near(trained(stage_channels=stage_channels), sounds(1, 1, 900), conditions(1))
