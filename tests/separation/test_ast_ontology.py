@@ -55,4 +55,4 @@ def test_every_node_of_a_level_is_extracted(
     assert (ended.value.code, captured.err) == (0, "")
     (recording,) = json.loads(captured.out)["recordings"]
     found = {one["name"] for one in recording["outputs"]}
-    assert {node.name for node in at_level(1)} <= found
+    assert {f"level=1/{node.name}" for node in at_level(1)} <= found
