@@ -116,7 +116,7 @@ def test_channels_are_separated_one_by_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_a_few_steps_bring_the_estimate_nearer(name: str) -> None:
+def test_a_few_steps_learn_to_follow_the_condition(name: str) -> None:
     """One of two tones is wanted, by the condition; the same mixture has two right answers."""
     separator = build(name, sample_rate=2000)
     time = torch.arange(500) / 2000
@@ -132,10 +132,10 @@ def test_a_few_steps_bring_the_estimate_nearer(name: str) -> None:
         loss = (separator(mixture, condition) - target).square().mean()
         loss.backward()
         optimiser.step()
-        return float(loss)
+        return float(loss.detach())
 
     losses = [step() for _ in range(40)]
-    assert losses[-1] < losses[0]
+    assert losses[-1] < 0.05  # no estimate that ignores its condition can do better than 0.25
 
 
 @pytest.mark.parametrize("samples", [1, 31, 32, 33, 1000])

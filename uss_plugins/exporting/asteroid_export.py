@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from registry.errors import UserError
+from uss_plugins.ecosystems import import_torchmetrics
 from uss_plugins.files import written_aside
 from uss_plugins.separation.folder import load_model, read_head
 from uss_plugins.separation.model import UniversalSeparator
@@ -66,6 +67,7 @@ def asteroid_conf(
     )
     fixed.separator.load_state_dict(model.separator.state_dict())
     fixed.conditions.copy_(torch.stack(list(conditions.values())))
+    import_torchmetrics()  # imported by what Asteroid imports to name versions
     conf: dict[str, Any] = fixed.serialize()
     versions = conf["infos"]["software_versions"]
     conf["infos"]["software_versions"] = {name: str(version) for name, version in versions.items()}
