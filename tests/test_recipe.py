@@ -111,6 +111,15 @@ def test_overrides_change_one_value_each(base: Path) -> None:
     assert recipe.evaluation.segments == "mined"
 
 
+def test_an_override_of_the_name_drops_the_old_components_parameters(base: Path) -> None:
+    overrides = ["separator.blocks_per_stage=2", "separator.name=resunet30"]
+    for one in (overrides, overrides[::-1]):
+        section = load_recipe(base, one).separator
+        assert (section.name, section.parameters) == ("resunet30", {"blocks_per_stage": 2})
+    same = load_recipe(base, [f"separator.name={TREE['separator']['name']}"]).separator
+    assert same == load_recipe(base).separator
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

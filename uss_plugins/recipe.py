@@ -209,7 +209,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = Path(path)
     tree = read_tree(path)
-    for override in overrides:
+    for override in names_first(overrides):
         apply_override(tree, override)
     return parse_recipe(tree, str(path))
 
@@ -300,8 +300,13 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
+def names_first(overrides: Sequence[str]) -> list[str]:
+    """Overrides in an order in which a component's name comes before its parameters."""
+    return sorted(overrides, key=lambda one: not one.partition("=")[0].endswith(".name"))
+
+
 def apply_override(tree: dict[str, Any], override: str) -> None:
-    """Change one value in place: `a.b=c`, with c in YAML."""
+    """Change one value in place: `a.b=c`, with c in YAML. Another name drops the old one's parameters."""
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
         raise UserError(f"--set {override}: write a key and a value, such as training.steps=1000")
@@ -311,9 +316,12 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
         if not isinstance(tree, dict):
             raise UserError(f"--set {override}: '{'.'.join(path[: depth + 1])}' has no keys")
     try:
-        tree[last] = yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise UserError(f"--set {override}: the value is not YAML; quote it") from None
+    if last == "name" and tree.get("name", value) != value:
+        tree.clear()
+    tree[last] = value
 
 
 def dump_recipe(recipe: Recipe) -> str:
