@@ -348,7 +348,7 @@ def resunet_small(
     window_size: int = 512,
     hop_size: int = 256,
     input_power: float = 0.3,
-    film_gain: float = 4.0,
+    film_gain: float = 1.0,
     filterbank: Mapping[str, Any] | None = None,
 ) -> ResUNet:
     """A ResUNet that two processor cores train in minutes: 16 kHz, five stages, half the channels."""
