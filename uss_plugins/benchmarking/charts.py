@@ -89,7 +89,7 @@ def grid_lines(frame: Frame) -> list[str]:
     for level in y_ticks(frame.low, frame.high):
         y, css = frame.y(level), "zero" if level == 0 else "grid"
         parts.append(f'<line class="{css}" x1="{LEFT}" x2="{RIGHT}" y1="{y}" y2="{y}"/>')
-        parts.append(text_at(LEFT - 8, y + 4, decibels(level, 0), "end", css="tick"))
+        parts.append(text_at(LEFT - 8, y + 4, level_text(level), "end", css="tick"))
     for rate in decades(frame.low_rate, frame.high_rate):
         x = frame.x(rate)
         parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{TOP}" y2="{BOTTOM}"/>')
@@ -180,7 +180,7 @@ def panel(results: GridResults, cells: Cells, bounds: tuple[float, float]) -> st
         y = round(top + (high - level) / (high - low) * height, 1)
         css = "zero" if level == 0 else "grid"
         parts.append(f'<line class="{css}" x1="{left}" x2="{left + width}" y1="{y}" y2="{y}"/>')
-        parts.append(text_at(left - 6, y + 4, decibels(level, 0), "end", css="tick"))
+        parts.append(text_at(left - 6, y + 4, level_text(level), "end", css="tick"))
     for step in ticks(last, 3):
         x = round(left + width * step / last, 1)
         parts.append(text_at(x, top + height + 16, f"{step:g}", "middle", css="tick"))
@@ -202,6 +202,11 @@ def panel(results: GridResults, cells: Cells, bounds: tuple[float, float]) -> st
         )
     label = "validation SDRi (dB) over training steps"
     return svg(left + width + 6, top + height + 22, label, "".join(parts), "panel")
+
+
+def level_text(level: float) -> str:
+    """A tick's level in dB, with as many digits as it needs."""
+    return decibels(level, 0 if float(level).is_integer() else 1)
 
 
 def y_ticks(low: float, high: float, count: int = 6) -> list[float]:
