@@ -53,5 +53,8 @@ def test_an_interruption_leaves_all_lines(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="choose another --output-dir"):
-        Manifest(tmp_path / "file" / "manifest.jsonl")
+    with (
+        Manifest(tmp_path / "file" / "manifest.jsonl") as manifest,
+        pytest.raises(UserError, match="choose another --output-dir"),
+    ):
+        manifest.add({"input": "/a"})

@@ -313,8 +313,8 @@ def test_no_lossy_format_clips_in_silence(tmp_path: Path, subtype: str) -> None:
         (output,) = made.outputs
         assert (output.clipped_samples > 100) == (peak == "clip")
         assert (made.gain < 1) == (peak == "scale")
-        assert output.peak == pytest.approx(1.5 if peak == "clip" else 1, abs=0.03)
-        assert np.abs(read(output.path)).max() == pytest.approx(1, abs=0.05)
+        assert output.peak == pytest.approx(1.5 if peak == "clip" else 1, abs=0.1)
+        assert np.abs(read(output.path)).max() == pytest.approx(1, abs=0.2)  # as far as it is coded
 
 
 def test_peaks_are_kept_in_float(tmp_path: Path) -> None:

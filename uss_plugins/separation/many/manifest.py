@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -38,19 +38,12 @@ def manifest_path(output_dir: Path, share: Share) -> Path:
 class Manifest:
     """A manifest that is added to. A context manager; an end without an exception tidies it up.
 
-    Raises:
-        UserError: it cannot be written.
+    It is made with its first line. Where it cannot be written, that is a `UserError`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._end_last_line()
-        except OSError as error:
-            raise UserError(
-                f"{path.parent}: cannot be written to ({error.strerror}); choose another --output-dir"
-            ) from None
+        self._begun = False
 
     def __enter__(self) -> Manifest:
         return self
@@ -61,7 +54,7 @@ class Manifest:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        if kind is None:
+        if kind is None and self._begun:
             latest = read_manifest(self.path)
             self._put(lambda: write_text(self.path, "".join(map(_line, latest.values()))))
 
@@ -69,17 +62,22 @@ class Manifest:
         """Append what came of one recording."""
 
         def append() -> None:
+            if not self._begun:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._end_last_line()
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(_line(entry))
+            self._begun = True
 
         self._put(append)
 
-    def _put(self, write: Any) -> None:
+    def _put(self, write: Callable[[], object]) -> None:
         try:
             write()
         except OSError as error:
             raise UserError(
-                f"{self.path}: cannot be written ({error.strerror}); check the space on the disk"
+                f"{self.path}: cannot be written ({error.strerror}); check the space on the disk, or choose"
+                " another --output-dir"
             ) from None
 
     def _end_last_line(self) -> None:
