@@ -38,7 +38,7 @@ def _extremes(subject: Subject) -> dict[str, tuple[Any, ...]]:
             "every class at once": _uniform_query(subject, 1.0, 1.0, 1.0),
             "a large embedding": _uniform_query(subject, 0.5, 1.0, 1e3),
         }
-    noise, *condition = subject.inputs(2)
+    noise, *condition = subject.inputs(1)
     return {
         "silence": (torch.zeros_like(noise), *condition),
         "near-silence": (1e-7 * noise, *condition),
@@ -50,9 +50,9 @@ def _extremes(subject: Subject) -> dict[str, tuple[Any, ...]]:
 def _uniform_query(
     subject: Subject, probability: float, indicator: float, embedding: float
 ) -> tuple[QueryOutput, Tensor]:
-    clip = torch.full((2, subject.class_count), probability)
+    clip = torch.full((1, subject.class_count), probability)
     query = QueryOutput(
-        clip, clip[:, None].repeat(1, 3, 1), torch.full((2, subject.embedding_size), embedding)
+        clip, clip[:, None].repeat(1, 3, 1), torch.full((1, subject.embedding_size), embedding)
     )
     return query, torch.full_like(clip, indicator)
 
@@ -62,11 +62,12 @@ def check_independence(subject: Subject, report: Report) -> None:
     """An item comes out alone as it does among others."""
     inputs = subject.inputs(3)
     batch = subject.call(*inputs)
-    for index in range(3):
+    for index in (0, 2):
         item = slice(index, index + 1)
         for name, alone in subject.call(*rows(inputs, item)).items():
+            tolerance = 1e-4 * float(batch[name].abs().max().nan_to_num())
             report.expect(
-                torch.allclose(batch[name][item], alone, rtol=1e-3, atol=1e-4, equal_nan=True),
+                torch.allclose(batch[name][item], alone, 1e-3, tolerance, equal_nan=True),
                 f"{name} of an item depends on the rest of its batch",
                 "normalise within an item, or with stored statistics in evaluation mode",
             )
@@ -75,9 +76,9 @@ def check_independence(subject: Subject, report: Report) -> None:
 @torch.no_grad()
 def check_repeatable(subject: Subject, report: Report) -> None:
     """The same input gives the same output, bit by bit, also after another input."""
-    inputs = subject.inputs(2)
+    inputs = subject.inputs(1)
     first = subject.call(*inputs)
-    subject.call(*subject.inputs(2, seed=1))
+    subject.call(*subject.inputs(1, seed=1))
     for name, again in subject.call(*inputs).items():
         report.expect(
             torch.equal(first[name].nan_to_num(), again.nan_to_num()),
@@ -92,7 +93,7 @@ def check_led(subject: Subject, report: Report) -> None:
     if subject.kind == "separator":
         _check_condition(subject, report)
         return
-    outputs = [subject.call(*subject.inputs(2, seed=seed)) for seed in (1, 2)]
+    outputs = [subject.call(*subject.inputs(1, seed=seed)) for seed in (1, 2)]
     cause = "the audio" if subject.kind == "query_net" else "the query"
     for name in outputs[0]:
         report.expect(

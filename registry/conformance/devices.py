@@ -39,7 +39,7 @@ class LeftBehindError(Exception):
 
 def check_devices(subject: Subject, report: Report) -> None:
     """No tensor stays behind when the network moves; on a GPU, where there is one, it computes the same."""
-    inputs = subject.inputs(2)
+    inputs = subject.inputs(1)
     try:
         with torch.no_grad(), _Trace(subject.network, inputs) as trace, _Creations(trace):
             subject.network(*inputs)

@@ -12,7 +12,7 @@ from registry.conformance.subject import Subject
 from registry.contracts import QueryOutput
 from registry.errors import UserError
 
-BATCH_SIZES = (1, 3)
+BATCH_SIZES = (1, 2, 3)
 ODD_SECONDS = 0.0137  # no multiple of a usual hop
 LONG_SECONDS = 2.0
 _CLASS_SHIFT = 0.4
@@ -124,13 +124,13 @@ def _check_class_index(subject: Subject, report: Report) -> None:
 
 
 def check_shapes(subject: Subject, report: Report) -> None:
-    """The shapes of the contract for several batch sizes, odd lengths and channels."""
+    """The shapes of the contract for several batch sizes, each at another odd length, and channels."""
     lengths = sorted({1, *(round(s * _rate(subject)) | 1 for s in (ODD_SECONDS, 0.5))})
     channels = _channel_counts(subject, report)
-    for batch_size in BATCH_SIZES:
-        for samples in lengths:
-            check_output(subject, subject.inputs(batch_size, samples), report)
-    looked_at = [f"batches of {' and '.join(map(str, BATCH_SIZES))}"]
+    for index, batch_size in enumerate(BATCH_SIZES):
+        samples = lengths[index % len(lengths)]
+        check_output(subject, subject.inputs(batch_size, samples), report)
+    looked_at = [f"batches of {', '.join(map(str, BATCH_SIZES))}"]
     if subject.kind != "embedding":
         looked_at.append(f"{', '.join(map(str, lengths))} samples")
     if subject.kind == "separator":

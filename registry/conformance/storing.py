@@ -19,7 +19,7 @@ def check_storing(subject: Subject, report: Report) -> None:
     subject.stir()
     _settle_statistics(subject)
     network = subject.network.eval()
-    inputs = subject.inputs(2)
+    inputs = subject.inputs(1)
     with torch.no_grad():
         data = _saved(network, report)
         torch.manual_seed(0)  # what is drawn at random while it is called is another check's
@@ -50,7 +50,7 @@ def _settle_statistics(subject: Subject) -> None:
     """Have running statistics differ from those that the network starts with."""
     subject.network.train()
     with torch.no_grad():
-        subject.call(*subject.inputs(3, seed=4))
+        subject.call(*subject.inputs(2, seed=4))
 
 
 def _saved(network: nn.Module, report: Report) -> bytes | None:

@@ -254,7 +254,7 @@ BROKEN: dict[str, list[tuple[str, type[Any], str]]] = {
         ("embedding", ClaimsToNeedClasses, "it gives a condition without classes"),
     ],
     "shapes": [
-        ("separator", RoundsLengths, "the estimate has shape (1, 1, 10); make it (1, 1, 11)"),
+        ("separator", RoundsLengths, "the estimate has shape (2, 1, 10); make it (2, 1, 11)"),
         ("separator", OneChannelOnly, "the estimate has shape (2, 1, 11); make it (2, 2, 11)"),
     ],
     "finite": [
