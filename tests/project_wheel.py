@@ -15,6 +15,11 @@ ROOT = Path(__file__).parents[1]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "registry", "uss_plugins")
 
 
+def outer_environment() -> dict[str, str]:
+    """The environment without what pytest tells its workers: a pytest within is none of them."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+
+
 def run(*command: str | Path, cwd: Path | None = None, path: Path | None = None) -> str:
     """What a command prints. `path`: the PYTHONPATH it has; none of the caller's.
 
@@ -23,7 +28,7 @@ def run(*command: str | Path, cwd: Path | None = None, path: Path | None = None)
     """
     done = subprocess.run(
         command,
-        env={**os.environ, "PYTHONPATH": str(path or ""), "USS_PLUGINS_DISABLE": ""},
+        env={**outer_environment(), "PYTHONPATH": str(path or ""), "USS_PLUGINS_DISABLE": ""},
         cwd=cwd,
         capture_output=True,
         text=True,

@@ -82,7 +82,7 @@ class Tagless:
 def test_a_strategy_of_classes_refuses_a_query_net_without(
     embedding: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compose, "build_query_net", lambda recipe, names: Tagless())
+    monkeypatch.setattr(compose, "build_query_net", lambda *arguments: Tagless())
     with pytest.raises(UserError) as caught:
         build_model(recipe_with(embedding=embedding), NAMES, NAMES)
     name = embedding["name"]

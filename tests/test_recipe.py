@@ -147,7 +147,7 @@ def test_all_errors_are_reported_together_with_the_nearest_names(tmp_path: Path)
         "unknown key 'training.stepz' (did you mean steps?",
         "'training.batch_size': Input should be greater than 0, not 0",
         "unknown key 'mixing.disjont' (did you mean disjoint",
-        "'anchors.method': Input should be 'largest_area' or 'random', not 'largest'",
+        "'anchors.method': Input should be 'largest_area', 'sliding' or 'random', not 'largest'",
         "unknown key 'sead' (did you mean seed?",
         "unknown key 'training.optimiser.learning_rat' (did you mean learning_rate?",
         "missing key 'corpus'",
@@ -234,8 +234,13 @@ def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path) == f"{tmp_path}: cannot read the recipe: Is a directory"
 
 
+NO_RECIPES = {"speechbrain/hparams.yaml", "synthetic/grid.yaml"}
+"""SpeechBrain's hyper-parameters, and a grid."""
+
+
 def every_recipe() -> list[str]:
-    return sorted(str(path.relative_to(RECIPES)) for path in RECIPES.rglob("*.yaml"))
+    found = {path.relative_to(RECIPES).as_posix() for path in RECIPES.rglob("*.yaml")}
+    return sorted(found - NO_RECIPES)
 
 
 def names_and_ids(recipe: Recipe) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -253,6 +258,8 @@ def test_every_recipe_of_the_project_loads_and_builds_its_model(name: str) -> No
     assert parse_recipe(yaml.safe_load(dump_recipe(recipe)), name) == recipe
     names, ids = names_and_ids(recipe)
     rate = recipe.corpus.parameters.get("sample_rate", 32000)
+    if "pretrained" in recipe.query_net.parameters:  # from a hub; their own tests build small ones
+        return
     with torch.device("meta"):  # shapes only: no memory, and nothing to initialise
         model = build_model(settle_sample_rate(recipe, rate), names, ids)
     assert model.class_names == names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 from distributions import install
 from plugin_distributions import DISTRIBUTIONS
+from project_wheel import outer_environment
 from third_party import DISTRIBUTION, SEPARATOR_RATE
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(site)},
+            env={**outer_environment(), "PYTHONPATH": str(site)},
             capture_output=True,
             text=True,
             check=False,

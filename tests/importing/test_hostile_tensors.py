@@ -13,8 +13,8 @@ from registry.errors import UserError
 from uss_plugins.separation.importing.accounts import Accounts
 from uss_plugins.separation.importing.folders import import_checkpoint
 from uss_plugins.separation.importing.kernels import drop_smoothing
-from uss_plugins.weights.reading import Checkpoint
 from uss_plugins.separation.importing.recognise import SCORER
+from uss_plugins.weights.reading import Checkpoint
 
 FC, STFT = "query_net.base.fc1.weight", "ss_model.base.stft.conv_real.weight"
 BOX = f"{SCORER}.smooth_filter"

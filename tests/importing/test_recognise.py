@@ -10,9 +10,9 @@ import torch
 from parity.released_checkpoint import shapes
 
 from registry.errors import UserError
-from uss_plugins.weights.reading import Checkpoint
 from uss_plugins.separation.importing.recipes import recipe_of
 from uss_plugins.separation.importing.recognise import FILM, recognise
+from uss_plugins.weights.reading import Checkpoint
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -9,7 +9,7 @@ import torch
 from training.tiny_recipe import tiny_tree
 
 from registry.errors import UserError
-from uss_plugins.compose import build_component
+from uss_plugins.compose import build_component, settle_sample_rate
 from uss_plugins.recipe import Component, parse_recipe
 from uss_plugins.separation.folder import load_model
 from uss_plugins.separation.importing.separator_folder import load_separator, save_separator
@@ -31,7 +31,7 @@ def experiment(folder: Path, weights: Path) -> Experiment:
     once = {"steps": 1, "validate_every": 1}
     still = {**once, "optimiser": {"learning_rate": 1e-12}, "ema_decay": None}
     tree = tiny_tree(tagger=once, training=still, separator={"weights": str(weights)})
-    recipe = parse_recipe(tree, "tests")
+    recipe = settle_sample_rate(parse_recipe(tree, "tests"), 8000)
     return Experiment(recipe, folder, folder, Devices("cpu"))
 
 
