@@ -179,7 +179,7 @@ class ResUNet(nn.Module):
 
     @property
     def is_channels_last(self) -> bool:
-        """Whether `to(memory_format=torch.channels_last)` decided the layout: trains faster on a processor."""
+        """Whether `to(memory_format=torch.channels_last)` decided the layout; it trains faster there."""
         weight = self.encoder[0].blocks[0].conv1.weight  # type: ignore[union-attr, index]
         return not weight.is_contiguous()
 
