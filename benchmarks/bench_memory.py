@@ -20,10 +20,12 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
 import torch
+import yaml
 from machine_and_versions import machine_and_versions
 from measuring import LAUNCHER
 
@@ -63,7 +65,7 @@ def make_recording(path: Path, minutes: float) -> None:
             file.write(generator.uniform(-level, level, (FILE_RATE, 2)))
 
 
-def make_model(folder: Path, separator: str, model_rate: int) -> None:
+def make_model(folder: Path, separator: str, parameters: dict[str, Any], model_rate: int) -> None:
     """A model folder with fresh weights."""
     fit = {"steps": 1, "validate_every": 1}
     parts = {"query_net": {"name": "cnn_small"}, "embedding": {"name": "soft"}}
@@ -71,7 +73,7 @@ def make_model(folder: Path, separator: str, model_rate: int) -> None:
         {
             "corpus": {"name": "synthetic"},
             **parts,
-            "separator": {"name": separator},
+            "separator": {"name": separator, **parameters},
             "tagger": fit,
             "training": fit,
         },
@@ -133,13 +135,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, nargs="+", default=[1.0, 10.0])
     parser.add_argument("--separator", default="resunet_small", help="name of a component")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PARAMETER=VALUE", help="of the separator"
+    )
     parser.add_argument("--model-rate", type=int, default=16000, help="Hz")
     parser.add_argument("--option", action="append", default=[], help="for uss-plugins separate")
     parser.add_argument("--output", type=Path, default=Path("exp/bench/memory.json"))
     given = parser.parse_args()
+    parameters = {
+        name: yaml.safe_load(value) for name, _, value in (one.partition("=") for one in given.set)
+    }
     runs = []
     with tempfile.TemporaryDirectory(prefix="bench_memory_") as folder:
-        make_model(Path(folder, "model"), given.separator, given.model_rate)
+        make_model(Path(folder, "model"), given.separator, parameters, given.model_rate)
         for minutes in sorted(given.minutes):
             recording = Path(folder, f"{minutes:g}_minutes.wav")
             make_recording(recording, minutes)
@@ -148,6 +156,7 @@ def main() -> None:
     peaks = [run.peak_megabytes for run in runs]
     found = {
         "separator": given.separator,
+        "parameters": parameters,
         "model_rate": given.model_rate,
         "options": given.option,
         "runs": [asdict(run) for run in runs],
