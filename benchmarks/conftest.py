@@ -7,6 +7,7 @@ A benchmark with an argument that is named like a kind of component (`separator`
 from __future__ import annotations
 
 from collections.abc import Generator
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,7 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
     """What was not measured, and why; and the same as tables, beside the JSON."""
     output_json["not_measured"] = config.stash[NOT_MEASURED]
     given = config.getoption("benchmark_json")  # a path, and before pytest-benchmark 5.2 a file
-    path = Path(getattr(given, "name", given)).with_suffix(".md")
+    path = Path(given if isinstance(given, str | PathLike) else given.name).with_suffix(".md")
     path.write_text(report(output_json) + "\n", encoding="utf-8")
 
 
