@@ -21,7 +21,7 @@ from uss_plugins.separators.resunet import ResUNet
 
 HPARAMS = """
 sample_rate: 8000
-class_names: [Speech, Siren, Bark]
+class_names: [Speech, Bark, Siren]
 corpus: !new:uss_plugins.bridges.hyperpyyaml.Corpus
     name: synthetic
     split: train
@@ -62,7 +62,7 @@ def test_every_kind_is_built_and_composed() -> None:
     assert isinstance(built["separator"], ResUNet)
     assert isinstance(built["model"], UniversalSeparator)
     assert len(built["corpus"]) == 4
-    assert built["model"].class_names == built["corpus"].class_names == ("Speech", "Siren", "Bark")
+    assert built["model"].class_names == built["corpus"].class_names == ("Speech", "Bark", "Siren")
     assert built["separator"].sample_rate == 8000
     assert built["model"].separator is built["separator"]
 
@@ -145,7 +145,7 @@ def test_what_was_built_becomes_a_model_folder(tmp_path: Path) -> None:
     assert torch.equal(again.query_bank, model.query_bank)
     assert again.class_ids == model.class_ids
     model.separator = ResUNet(
-        condition_size=3, sample_rate=8000, stage_channels=(4, 4), window_size=64
+        condition_size=3, sample_rate=8000, stage_channels=(4, 4), window_size=64, hop_size=32
     )
     with pytest.raises(UserError, match="separator ResUNet: how it was built is not known"):
         save(model, tmp_path / "other", corpus=built["corpus"], steps=7)

@@ -48,7 +48,7 @@ def test_the_brain_trains_what_separate_takes(run_cli: RunCli, tmp_path: Path) -
         "epoch 2",
     ]
     model = load_model(tmp_path / "exp" / "model")
-    assert model.class_names == ("Speech", "Siren", "Bark")
+    assert model.class_names == ("Speech", "Bark", "Siren")
     assert bool(model.query_bank.any(1).all())
     (checkpoint,) = (tmp_path / "exp" / "save").glob("CKPT*/model.ckpt")
     best = torch.load(checkpoint, weights_only=True)

@@ -109,20 +109,22 @@ class MelBands(nn.Module):
     def __init__(self, sample_rate: int, mel_size: int) -> None:
         super().__init__()
         n_fft = 2 * math.ceil(WINDOW_SECONDS * sample_rate / 2)  # even: frames = samples // hop + 1
-        fbank = import_speechbrain("speechbrain.lobes.features").Fbank(
-            sample_rate=sample_rate,
-            n_fft=n_fft,
-            n_mels=mel_size,
-            win_length=1000 * WINDOW_SECONDS,
-            hop_length=1000 * HOP_SECONDS,
-        )
+        device = torch.get_default_device()
+        with torch.device("cpu"):  # SpeechBrain computes its filters there, whatever the default
+            fbank = import_speechbrain("speechbrain.lobes.features").Fbank(
+                sample_rate=sample_rate,
+                n_fft=n_fft,
+                n_mels=mel_size,
+                win_length=1000 * WINDOW_SECONDS,
+                hop_length=1000 * HOP_SECONDS,
+            )
+            fbank.compute_fbanks.log_mel = False
+            filters = fbank.compute_fbanks(torch.eye(n_fft // 2 + 1)[None])[0]
         self.stft = fbank.compute_STFT
         window = self.stft.window
         del self.stft.window
-        self.stft.register_buffer("window", window, persistent=False)
-        fbank.compute_fbanks.log_mel = False
-        filters = fbank.compute_fbanks(torch.eye(n_fft // 2 + 1)[None])[0]
-        self.register_buffer("filters", filters, persistent=False)
+        self.stft.register_buffer("window", window.to(device), persistent=False)
+        self.register_buffer("filters", filters.to(device), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
         """See the class."""

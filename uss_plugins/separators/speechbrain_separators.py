@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from registry.errors import UserError
 from registry.plugins import one_line
 from uss_plugins.ecosystems import import_speechbrain
-from uss_plugins.separators.modulation import Modulation, place_names, probe_places
+from uss_plugins.separators.modulation import Modulation, Place, place_names, probe_places
 
 _PROBE_FRAMES = (5, 38)
 _BUILD_ERRORS = (
@@ -77,23 +77,29 @@ class SpeechBrainSeparator(nn.Module):
         self.channels = channels
         self.condition_size = condition_size
         self.frame_samples, self.hop_samples = encoder_kernel_size, encoder_kernel_size // 2
-        try:
-            self.network = build()
-            use_endless_positions(self.network)
-            short, long = (self.whole_frames(f * self.hop_samples) for f in _PROBE_FRAMES)
-            several = place_names(self.network, masker="masknet")
-            places = probe_places(
-                self.network,
-                several if lone_block is None else ["masknet", lone_block],
-                self.network,
-                axis=feature_axis,
-                probe_samples=(short, long),
-            )
-        except _BUILD_ERRORS as error:
-            raise UserError(
-                f"{name}: no network can be built of these sizes: {one_line(error)}"
-            ) from error
-        self.modulation = Modulation(self.network, places, condition_size)
+        device = torch.get_default_device()
+        with torch.device("cpu"):  # where probes can be run, whatever the default
+            try:
+                self.network = build()
+                use_endless_positions(self.network)
+                places = self._find_places(lone_block, feature_axis)
+            except _BUILD_ERRORS as error:
+                raise UserError(
+                    f"{name}: no network can be built of these sizes: {one_line(error)}"
+                ) from error
+            self.modulation = Modulation(self.network, places, condition_size)
+        self.to(device)
+
+    def _find_places(self, lone_block: str | None, feature_axis: int | None) -> list[Place]:
+        several = place_names(self.network, masker="masknet")
+        short, long = (self.whole_frames(frames * self.hop_samples) for frames in _PROBE_FRAMES)
+        return probe_places(
+            self.network,
+            several if lone_block is None else ["masknet", lone_block],
+            self.network,
+            axis=feature_axis,
+            probe_samples=(short, long),
+        )
 
     def forward(self, mixture: Tensor, condition: Tensor) -> Tensor:
         """Extract from `mixture` (B, C, L) what `condition` (B, Q) describes: (B, C, L), float32."""
