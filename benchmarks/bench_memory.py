@@ -56,12 +56,14 @@ class Run:
     peak_megabytes: float
 
 
-def make_recording(path: Path, minutes: float) -> None:
-    """Noise that swells, and differs between the channels."""
+def make_recording(path: Path, minutes: float, sounding_minutes: float) -> None:
+    """Noise that swells, and differs between the channels: at both ends, with silence between them."""
     generator = np.random.default_rng(0)
     with soundfile.SoundFile(path, "w", FILE_RATE, 2, "PCM_16") as file:
         for second in range(round(60 * minutes)):
+            from_an_end = min(second, 60 * minutes - second)
             level = 0.05 + 0.2 * np.sin(second / 7) ** 2
+            level *= from_an_end < 30 * sounding_minutes
             file.write(generator.uniform(-level, level, (FILE_RATE, 2)))
 
 
@@ -134,6 +136,11 @@ def main() -> None:
     """Measure each length and say what was found."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--minutes", type=float, nargs="+", default=[1.0, 10.0])
+    parser.add_argument(
+        "--sounding-minutes",
+        type=float,
+        help="the rest is silent, which no model sees: an hour in a minute, through everything else",
+    )
     parser.add_argument("--separator", default="resunet_small", help="name of a component")
     parser.add_argument(
         "--set", action="append", default=[], metavar="PARAMETER=VALUE", help="of the separator"
@@ -150,7 +157,7 @@ def main() -> None:
         make_model(Path(folder, "model"), given.separator, parameters, given.model_rate)
         for minutes in sorted(given.minutes):
             recording = Path(folder, f"{minutes:g}_minutes.wav")
-            make_recording(recording, minutes)
+            make_recording(recording, minutes, given.sounding_minutes or minutes)
             runs.append(measure(Path(folder, "model"), recording, minutes, given.option))
             recording.unlink()
     peaks = [run.peak_megabytes for run in runs]
@@ -159,6 +166,7 @@ def main() -> None:
         "parameters": parameters,
         "model_rate": given.model_rate,
         "options": given.option,
+        "sounding_minutes": given.sounding_minutes,
         "runs": [asdict(run) for run in runs],
         "memory_ratio": peaks[-1] / peaks[0],
         "machine": machine_and_versions(),
