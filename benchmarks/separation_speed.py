@@ -273,7 +273,7 @@ def quality_row(model_dir: str) -> dict[str, Any]:
 
     recipe = load_recipe(Path(model_dir) / "recipe.yaml")
     section = recipe.evaluation.model_copy(
-        update={"pairs_per_class": 8, "absent_per_class": 0, "bootstrap_samples": 0}
+        update={"pairs_per_class": 8, "absent_per_class": 0, "bootstrap_samples": 10}
     )
     corpus = build_corpus(recipe, "test")
     pairs = evaluation_pairs(corpus, section)
