@@ -111,7 +111,8 @@ def rumble(noise: Tensor) -> Tensor:
     """White noise made low, at its own level: (batch, samples)."""
     low = noise.cumsum(-1)
     low = low - low.mean(-1, keepdim=True)
-    return low * (noise.norm() / low.norm())
+    levelled: Tensor = low * (noise.norm() / low.norm())
+    return levelled
 
 
 def _check_condition(subject: Subject, report: Report) -> None:
