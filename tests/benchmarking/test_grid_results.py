@@ -77,7 +77,7 @@ def test_results_survive_their_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "No such file or directory; run benchmark first"),
+        (None, "No such file or directory; run benchmark"),
         ("{}", "no grid.json: schema_version: Field required"),
         (to_json(replace(RESULTS, schema_version=2)), "layout 2, this version reads 1"),
     ],

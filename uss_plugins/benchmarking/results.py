@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from registry.errors import UserError
 from uss_plugins.benchmarking.grid import Budget
 from uss_plugins.benchmarking.machine import Machine
-from uss_plugins.evaluation.results import Interval
+from uss_plugins.evaluation.results import Interval, read_layout
 from uss_plugins.files import write_text
 
 SCHEMA_VERSION = 1
@@ -175,22 +175,7 @@ def read_grid_results(path: Path) -> GridResults:
         UserError: the file cannot be read or does not have this layout.
     """
     path = path / "grid.json" if path.is_dir() else path
-    try:
-        results = _RESULTS.validate_json(path.read_bytes(), strict=False)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; run benchmark first") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(
-            f"{path}: no grid.json: {where}: {first['msg']}; run benchmark again"
-        ) from None
-    if results.schema_version != SCHEMA_VERSION:
-        raise UserError(
-            f"{path}: layout {results.schema_version}, this version reads {SCHEMA_VERSION}; run benchmark"
-            " again"
-        )
-    return results
+    return read_layout(path, _RESULTS, "grid.json", SCHEMA_VERSION, "run benchmark")
 
 
 def store_outcome(folder: Path, outcome: Outcome) -> None:

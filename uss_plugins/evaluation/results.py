@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from rich.box import SIMPLE
@@ -127,6 +128,7 @@ class Results:
 
 
 _SCHEMA = TypeAdapter(Results)
+T = TypeVar("T")
 
 
 def to_json(results: Results) -> str:
@@ -140,22 +142,27 @@ def read_results(path: Path) -> Results:
     Raises:
         UserError: the file cannot be read or does not have the layout of `Results`.
     """
+    return read_layout(path, _SCHEMA, "results.json", SCHEMA_VERSION, "evaluate again")
+
+
+def read_layout(path: Path, schema: TypeAdapter[T], name: str, version: int, remedy: str) -> T:
+    """What a JSON file of a versioned layout holds; `name` and `remedy` are for messages.
+
+    Raises:
+        UserError: the file cannot be read, has another layout or another `schema_version`.
+    """
     try:
-        results = _SCHEMA.validate_json(path.read_bytes(), strict=False)
+        stored = schema.validate_json(path.read_bytes(), strict=False)
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
+        raise UserError(f"{path}: {error.strerror}; {remedy}") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UserError(
-            f"{path}: no results.json: {where}: {first['msg']}; evaluate again"
-        ) from error
-    if results.schema_version != SCHEMA_VERSION:
-        raise UserError(
-            f"{path}: layout {results.schema_version}, this version reads {SCHEMA_VERSION}; "
-            "evaluate again"
-        )
-    return results
+        raise UserError(f"{path}: no {name}: {where}: {first['msg']}; {remedy}") from None
+    found = stored.schema_version  # type: ignore[attr-defined]  # every layout has one
+    if found != version:
+        raise UserError(f"{path}: layout {found}, this version reads {version}; {remedy}")
+    return stored
 
 
 def results_table(results: Results) -> Table:

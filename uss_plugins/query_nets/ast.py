@@ -19,7 +19,7 @@ from uss_plugins.ecosystems import import_transformers
 from uss_plugins.labels.audioset import classes
 from uss_plugins.query_nets.ast_features import AstFeatures
 from uss_plugins.query_nets.clap import fresh, try_out
-from uss_plugins.query_nets.hub import find_source, make_settings
+from uss_plugins.query_nets.hub import find_source, make_settings, refuse_settings
 from uss_plugins.query_nets.resampling import Resample
 from uss_plugins.query_nets.windows import windows
 
@@ -76,11 +76,8 @@ class Ast(nn.Module):
             settings = self._settings(transformers.ASTConfig, names, config)
             self.model = fresh(net_class, settings)
         else:
-            if files is None and (config or feature_extractor):
-                raise UserError(
-                    "query net 'ast': config and feature_extractor are for random weights; leave them out,"
-                    " or leave out pretrained"
-                )
+            if files is None:
+                refuse_settings("ast", config, feature_extractor)
             source = find_source("ast", place)
             self.extractor = source.read(transformers.ASTFeatureExtractor.from_pretrained)
             if files is not None:

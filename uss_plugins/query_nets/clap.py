@@ -19,7 +19,7 @@ from registry.errors import UserError
 from registry.plugins import one_line
 from uss_plugins.ecosystems import import_transformers
 from uss_plugins.query_nets.clap_features import ClapFeatures
-from uss_plugins.query_nets.hub import find_source, make_settings, quiet
+from uss_plugins.query_nets.hub import find_source, make_settings, quiet, refuse_settings
 from uss_plugins.query_nets.resampling import Resample
 from uss_plugins.query_nets.windows import windows
 
@@ -69,11 +69,8 @@ class Clap(nn.Module):
             self.extractor = make_settings("clap", "feature_extractor", extractor, given)
             self.model = fresh(transformers.ClapModel, settings)
         else:
-            if files is None and (config or feature_extractor):
-                raise UserError(
-                    "query net 'clap': config and feature_extractor are for random weights; leave them out,"
-                    " or leave out pretrained"
-                )
+            if files is None:
+                refuse_settings("clap", config, feature_extractor)
             source = find_source("clap", place)
             self.extractor = source.read(transformers.ClapFeatureExtractor.from_pretrained)
             if files is not None:

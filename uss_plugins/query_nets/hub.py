@@ -78,6 +78,15 @@ class Source:
         )
 
 
+def refuse_settings(net: str, *settings: Mapping[str, Any] | None) -> None:
+    """Raises UserError if there are settings beside weights, which bring their own."""
+    if any(settings):
+        raise UserError(
+            f"query net {net!r}: config and feature_extractor are for random weights; leave them out,"
+            " or leave out pretrained"
+        )
+
+
 def find_source(net: str, where: str | Path) -> Source:
     """A local folder if there is one of that name, else a repository OWNER/NAME or OWNER/NAME@REVISION.
 
