@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Trains and compares all four embedding strategies on the synthetic corpus.
 #
-#   recipes/synthetic/run.sh [--stage N] [--stop-stage N] [--exp-dir DIR] [--strategies "hard soft ..."] [--jobs N]
+#   recipes/synthetic/run.sh [--stage N] [--stop-stage N] [--exp-dir DIR] [--strategies "soft hard ..."] [--jobs N]
 #                            [-- OPTIONS]
 #
 # Stages: 1 tagger, 2 anchors, 3 separators, 4 evaluation, 5 the table. Every stage is one verb of uss-plugins,
 # does nothing that is done already, and goes on where it was interrupted. Separators are trained --jobs at a time
-# (2), which share the processor's cores: two of one thread each get further than one of two threads. What they
+# (2), which share the processor's cores: two of one thread each get further than one of two threads; the one with
+# the most steps goes first, so that the others fill the time beside it. What they
 # print is in DIR/STRATEGY.log. OPTIONS go to every verb that reads a recipe, such as: -- --set training.steps=100
 set -euo pipefail
-stage=1 stop_stage=5 exp_dir=exp/synthetic strategies="hard soft latent learnable" jobs=2
+stage=1 stop_stage=5 exp_dir=exp/synthetic strategies="soft hard latent learnable" jobs=2
 while (($#)); do
   case $1 in
     --stage) stage=$2; shift 2 ;;
@@ -41,16 +42,16 @@ one() {
 
 # each FUNCTION: calls it with every strategy, `jobs` at a time; a failure ends them all.
 each() {
-  local strategy pid pids=()
+  local strategy running=0
   for strategy in $strategies; do
-    if ((${#pids[@]} == jobs)); then
-      wait "${pids[0]}"
-      pids=("${pids[@]:1}")
+    if ((running == jobs)); then
+      wait -n
+      running=$((running - 1))
     fi
     "$1" "$strategy" &
-    pids+=($!)
+    running=$((running + 1))
   done
-  for pid in "${pids[@]}"; do wait "$pid"; done
+  for ((; running > 0; running--)); do wait -n; done
 }
 
 train() {
