@@ -64,6 +64,24 @@ def test_latent_is_the_embedding() -> None:
     assert torch.equal(LatentEmbedding(5)(QUERY, None), QUERY.embedding)
 
 
+def test_embeddings_can_be_given_a_norm() -> None:
+    assert QUERY.embedding is not None
+    scaled = LatentEmbedding(5, embedding_norm=3.0)(QUERY, None)
+    assert torch.allclose(scaled.norm(dim=1), torch.tensor([3.0, 3.0]))
+    assert torch.allclose(scaled / scaled[:, 4:], QUERY.embedding / QUERY.embedding[:, 4:])
+    nothing = LatentEmbedding(5, embedding_norm=3.0)(QueryOutput(embedding=torch.zeros(1, 5)), None)
+    assert torch.equal(nothing, torch.zeros(1, 5))
+    adapted = learnable(embedding_norm=3.0).eval()(QUERY, None)
+    assert torch.equal(adapted, learnable().eval()(QueryOutput(embedding=scaled), None))
+
+
+@pytest.mark.parametrize("norm", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_norm_is_positive(norm: float) -> None:
+    for make in (lambda: LatentEmbedding(5, norm), lambda: learnable(embedding_norm=norm)):
+        with pytest.raises(UserError, match=f"embedding_norm={norm} must be positive"):
+            make()
+
+
 @pytest.mark.parametrize("source", ["latent", "soft"])
 def test_learnable_is_two_linear_layers_with_leaky_relus(source: str) -> None:
     strategy = learnable(source=source, negative_slope=0.1).eval()

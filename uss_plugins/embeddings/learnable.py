@@ -9,7 +9,12 @@ from torch import Tensor, nn
 
 from registry.contracts import QueryOutput
 from registry.errors import UserError
-from uss_plugins.embeddings.requirements import require_output, require_size
+from uss_plugins.embeddings.requirements import (
+    require_norm,
+    require_output,
+    require_size,
+    with_norm,
+)
 
 
 class LearnableEmbedding(nn.Module):
@@ -26,9 +31,11 @@ class LearnableEmbedding(nn.Module):
         source: what is adapted, `latent` (the embedding) or `soft` (the clip probabilities).
         dropout: probability, in training.
         negative_slope: of the leaky ReLU.
+        embedding_norm: the Euclidean norm that embeddings are given before the first layer; None keeps them
+            as they are, as the paper does. The source `soft` has no embeddings.
 
     Raises:
-        UserError: the query net lacks the source, or a size or the dropout is out of range.
+        UserError: the query net lacks the source, or a size, the dropout or the norm is out of range.
     """
 
     class_indexed = False
@@ -43,6 +50,7 @@ class LearnableEmbedding(nn.Module):
         source: Literal["latent", "soft"] = "latent",
         dropout: float = 0.5,
         negative_slope: float = 0.01,
+        embedding_norm: float | None = None,
     ) -> None:
         super().__init__()
         if min(condition_size, hidden_size) < 1 or not 0 <= dropout < 1:
@@ -54,6 +62,7 @@ class LearnableEmbedding(nn.Module):
             source_size = require_size("learnable", "embedding", embedding_size)
         else:
             source_size = require_size("learnable", "classes", class_count)
+        self.embedding_norm = require_norm("learnable", embedding_norm)
         self.condition_size = condition_size
         self.source = source
         self.dropout = dropout
@@ -72,6 +81,7 @@ class LearnableEmbedding(nn.Module):
         """
         if self.source == "latent":
             vector = require_output("learnable", "embedding", query.embedding)
+            vector = with_norm(vector, self.embedding_norm)
         else:
             vector = require_output("learnable", "classes", query.clip_probabilities)
         return self._layer(self.fc2, self._layer(self.fc1, vector))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor
+from torch.nn import functional as F
 
 from registry.errors import UserError
 
@@ -36,3 +39,22 @@ def require_output(strategy: str, what: str, output: Tensor | None) -> Tensor:
             f"embedding strategy {strategy!r}: the query net gave no {what}; {_REMEDY[what]}"
         )
     return output
+
+
+def require_norm(strategy: str, norm: float | None) -> float | None:
+    """`norm` that embeddings are to have, None for their own.
+
+    Raises:
+        UserError: it is not positive.
+    """
+    if norm is not None and not 0 < norm < math.inf:
+        raise UserError(
+            f"embedding {strategy!r}: embedding_norm={norm} must be positive and finite; leave it out to keep"
+            " embeddings as the query net gives them"
+        )
+    return norm
+
+
+def with_norm(embedding: Tensor, norm: float | None) -> Tensor:
+    """Embeddings (batch, size) at a Euclidean norm; those of zeros stay zero."""
+    return embedding if norm is None else norm * F.normalize(embedding, dim=1)
