@@ -38,7 +38,7 @@ from uss_plugins.separation.hierarchy.nodes import model_nodes
 from uss_plugins.separation.hierarchy.plan import Plan, Selection, make_plan, nodes_of
 from uss_plugins.separation.model import UniversalSeparator
 from uss_plugins.separation.precision import choose_precision
-from uss_plugins.separation.queries import ClassConditions
+from uss_plugins.separation.queries import classes_query
 from uss_plugins.separation.recording import Settings, separate_recording
 from uss_plugins.separators.resunet import ResUNet, resunet30
 from uss_plugins.training.batches import SegmentBatch
@@ -126,9 +126,15 @@ def segment_row(precision: torch.dtype) -> dict[str, Any]:
     return found
 
 
-def default_row() -> dict[str, Any]:
-    """One class of a recording, from file to file, as `uss-plugins separate --classes` does by default."""
+def default_row(bank: bool) -> dict[str, Any]:
+    """One class of a recording, from file to file, as `uss-plugins separate --classes` does by default.
+
+    bank: with the query bank of a trained model; without, as of imported weights, the tagger is asked for the
+        condition.
+    """
     model = make_model()
+    if bank:
+        model.query_bank.copy_(torch.eye(len(model.class_names)))
     tagger, plain = PlainTagger(model.query_net), PlainResUNet(model.separator)  # type: ignore[arg-type]
     precision = choose_precision("auto")
     model.prepare(precision)
@@ -142,9 +148,7 @@ def default_row() -> dict[str, Any]:
             soundfile.write(written, separate_class(tagger, plain, audio, [sought]).numpy(), RATE)
 
         def run() -> None:
-            conditions = ClassConditions(
-                model, {"one": [sought]}, threshold=None, source="mask", always=True
-            )
+            conditions = classes_query(model, model.class_ids[sought])
             separate_recording(model, path, conditions, Path(folder) / "out")
 
         seconds = seconds_of(run_plain, run, rounds=2, warm_up=0)
@@ -297,7 +301,8 @@ def ratio(plain_seconds: float, seconds: float, **more: Any) -> dict[str, Any]:
 MEASURED: dict[str, Callable[[], dict[str, Any]]] = {
     "fp32": lambda: segment_row(torch.float32),
     "bf16": lambda: segment_row(torch.bfloat16),
-    "default": default_row,
+    "default": lambda: default_row(bank=True),
+    "default_without_bank": lambda: default_row(bank=False),
     "walk": walk_row,
     "training_plain": lambda: training_row(mine=False),
     "training": lambda: training_row(mine=True),
@@ -347,6 +352,8 @@ def table(found: dict[str, Any]) -> str:
             "5.5x",
             times(found["default"]),
         )
+    if "default_without_bank" in found:
+        add("the same, of imported weights, which have no query bank", "", times(found["default_without_bank"]))
     if "walk" in found:
         add(
             f"levels 1-3 of a 60-s recording with {found['walk']['active_nodes']} active nodes",

@@ -59,8 +59,22 @@ def test_asked_classes_have_the_banks_conditions_even_where_silent() -> None:
     (cues,) = query(tones(0.6, 0.3))
     assert list(cues) == ["High whistle", "Low hum"]
     assert_close(cues["High whistle"].condition, torch.tensor([0.0, 0, 1, 0]))
-    assert cues["High whistle"].probability == pytest.approx(0, abs=1e-3)
-    assert cues["Low hum"].probability == pytest.approx(0.6, abs=1e-3)
+    assert_close(cues["Low hum"].condition, torch.tensor([1.0, 0, 0, 0]))
+
+
+def test_the_query_net_listens_only_where_something_depends_on_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = band_model(ReturnsItsInput())
+    heard = []
+    listen = model.listen
+    monkeypatch.setattr(model, "listen", lambda audio: heard.append(len(audio)) or listen(audio))
+    (cues,) = classes_query(model, "0,1")(tones(0.6, 0.3))
+    assert (heard, [cue.probability for cue in cues.values()]) == ([], [None, None])
+    (cues,) = classes_query(model, "0,1", threshold=0.0)(tones(0.6, 0.3))
+    assert heard == [1]
+    assert [cue.probability for cue in cues.values()] == pytest.approx([0.6, 0.3], abs=1e-3)
+    assert all(cue.condition is not None for cue in cues.values())
 
 
 def test_the_mask_keeps_what_is_heard_of_the_classes() -> None:

@@ -128,7 +128,8 @@ def query_options(command: Command) -> Command:
         click.option(
             "--threshold",
             type=FiniteRange(0, 1),
-            help="Silence where a class is less probable.  [default: 0.2; with --classes, never]",
+            help="Silence where a class is less probable; 0 only says how probable.  [default: 0.2; with"
+            " --classes, never]",
         ),
         click.option(
             "--condition",

@@ -27,7 +27,7 @@ class Cue:
     """What one output is told for one segment.
 
     condition: (condition_size,), or None where the output is silent.
-    probability: the largest clip probability of its classes, if the query net tags any.
+    probability: the largest clip probability of its classes, where the query net was asked.
     """
 
     condition: Tensor | None
@@ -73,7 +73,8 @@ class ClassConditions:
         model: what separates; its query net listens to each segment.
         groups: output -> indices of its classes.
         threshold: an output is silent in segments where none of its classes is at least so probable; None
-            for never.
+            for never, and with the bank the query net need not listen at all then, which a large one's users
+            notice.
         source: "mask": what the query net hears of the classes; "bank": their mean training conditions.
         always: whether every output gets a file, or only those that are heard.
 
@@ -108,16 +109,16 @@ class ClassConditions:
         )
 
     def __call__(self, audio: Tensor) -> list[dict[str, Cue]]:
-        """Listen once for all classes; see `Conditions`."""
+        """Listen once for all classes, unless nothing depends on it; see `Conditions`."""
+        if self._threshold is None and self._source == "bank":
+            return [{name: Cue(self._bank[name]) for name in self.classes} for _ in audio]
         query = self._model.listen(audio)
         heard = query.clip_probabilities
         if heard is None:
-            if self._threshold is not None or self._source == "mask":
-                raise UserError(
-                    "the model's query net tags no classes, so it cannot tell where they sound;"
-                    " use --condition bank without --threshold, or --query"
-                )
-            return [{name: Cue(self._bank[name]) for name in self.classes} for _ in audio]
+            raise UserError(
+                "the model's query net tags no classes, so it cannot tell where they sound;"
+                " use --condition bank without --threshold, or --query"
+            )
         cues: list[dict[str, Cue]] = [{} for _ in audio]
         for row, name in enumerate(self.classes):
             members = self._members[row].expand_as(heard)

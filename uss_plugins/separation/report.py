@@ -105,8 +105,8 @@ def summarise(report: Mapping[str, Any], folder: Path) -> str:
     ]
     for output in report["outputs"]:
         heard = output["probability"]
-        silent = ", silent" if output["peak"] == 0 else ""
-        note = "" if heard is None else f" (heard with probability {heard:.2f}{silent})"
-        lines.append(f"  {output['file']}{note}")
+        said = [] if heard is None else [f"heard with probability {heard:.2f}"]
+        said += ["silent"] if output["peak"] == 0 else []
+        lines.append(f"  {output['file']}" + (f" ({', '.join(said)})" if said else ""))
     lines += [f"  {note}" for note in report["notes"]]
     return "\n".join(lines)
