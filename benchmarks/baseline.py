@@ -60,7 +60,7 @@ class DftStft(nn.Module):
         spectrum = torch.cat((real, imaginary), dim=3)[:, 0].transpose(1, 2)
         summed = F.conv_transpose1d(spectrum, self.inverse_kernels, stride=self.hop_size)[:, 0]
         kernel = self.window.square()[None, None]
-        ones = torch.ones(1, 1, spectrum.shape[2])
+        ones = torch.ones(1, 1, spectrum.shape[2], device=spectrum.device)
         total = F.conv_transpose1d(ones, kernel, stride=self.hop_size)[0, 0].clamp(min=1e-11)
         middle = slice(self.window_size // 2, self.window_size // 2 + samples)
         return summed[:, middle] / total[middle]

@@ -1,9 +1,10 @@
 """How much faster the prepared separator is than the plainest form of the paper's system, in one run.
 
-    python benchmarks/separation_speed.py [--model MODEL_DIR] [--output DIR] [--rows NAME,...]
+    python benchmarks/separation_speed.py [--model MODEL_DIR] [--output DIR] [--rows NAME,...] [--device cuda]
 
 Each row is measured in a process of its own, plain and prepared in turns there, so that both meet the same
-machine. Prints the table, and writes it as `separation_speed.json` and `separation_speed.md`.
+machine. Prints the table, and writes it as `separation_speed.json` and `separation_speed.md`, or, of a GPU,
+as `separation_speed_cuda.json` and `.md`.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ WALK_SECONDS, WALK_SAMPLED_SECONDS, ACTIVE_NODES = 60, 12, 40
 BATCH_SIZE = 4
 MATRIX_SIZE = 4096
 ROUNDS = 3
+DEVICE = torch.device("cpu")
+"""Where the networks of both sides are; of each process, set by its options."""
 
 
 def seconds_of(*calls: Callable[[], object], rounds: int = ROUNDS, warm_up: int = 1) -> list[float]:
@@ -63,6 +66,8 @@ def seconds_of(*calls: Callable[[], object], rounds: int = ROUNDS, warm_up: int 
         for call, own in zip(calls, taken, strict=True):
             start = time.perf_counter()
             call()
+            if DEVICE.type == "cuda":
+                torch.cuda.synchronize()
             if number >= warm_up:
                 own.append(time.perf_counter() - start)
     return [median(own) for own in taken]
@@ -80,7 +85,7 @@ def make_separator(class_count: int) -> ResUNet:
             assert module.running_var is not None
             module.running_mean.normal_(std=0.1)
             module.running_var.uniform_(0.5, 2.0)
-    return net.eval()
+    return net.eval().to(DEVICE)
 
 
 def make_model() -> UniversalSeparator:
@@ -88,12 +93,20 @@ def make_model() -> UniversalSeparator:
     names = tuple(one.name for one in classes())
     separator = make_separator(len(names))
     ids = [one.machine_id for one in classes()]
-    return UniversalSeparator(
+    model = UniversalSeparator(
         cnn14(RATE, names), SoftEmbedding(len(names)), separator, class_ids=ids
-    ).eval()
+    )
+    return model.eval().to(DEVICE)
+
+
+def plain_parts(model: UniversalSeparator) -> tuple[PlainTagger, PlainResUNet]:
+    """The baseline's networks, with the weights of a model of ours."""
+    tagger, separator = PlainTagger(model.query_net), PlainResUNet(model.separator)  # type: ignore[arg-type]
+    return tagger.to(DEVICE), separator.to(DEVICE)
 
 
 def noise(*shape: int) -> Tensor:
+    """In the processor's memory, as what is read from files."""
     return 0.1 * torch.randn(*shape, generator=torch.Generator().manual_seed(1))
 
 
@@ -107,17 +120,20 @@ def segment_row(precision: torch.dtype) -> dict[str, Any]:
     In turns with both, a product of large bfloat16 matrices: what the machine reaches meanwhile.
     """
     net = make_separator(len(classes()))
-    plain, prepared = PlainResUNet(net), net.prepare(precision)
-    mixture, condition = noise(1, 1, SEGMENT_SECONDS * RATE), torch.rand(1, len(classes()))
+    plain, prepared = PlainResUNet(net).to(DEVICE), net.prepare(precision)
+    mixture = noise(1, 1, SEGMENT_SECONDS * RATE).to(DEVICE)
+    condition = torch.rand(1, len(classes())).to(DEVICE)
     with torch.inference_mode():
         exact = net(mixture, condition)
         plain_error = relative_error(plain(mixture, condition), exact)
         error = relative_error(prepared(mixture, condition), exact)
-        matrix = torch.randn(MATRIX_SIZE, MATRIX_SIZE).bfloat16()
+        matrix = torch.randn(MATRIX_SIZE, MATRIX_SIZE).bfloat16().to(DEVICE)
         *seconds, matrix_seconds = seconds_of(
             lambda: plain(mixture, condition),
             lambda: prepared(mixture, condition),
             lambda: matrix @ matrix,
+            # On a card the second call of a shape is recorded, and later ones are replayed.
+            warm_up=1 if DEVICE.type == "cpu" else 3,
         )
         macs = giga_macs(lambda: plain(mixture, condition))
     found = ratio(*seconds, error=error, plain_error=plain_error, giga_macs=macs)
@@ -135,8 +151,8 @@ def default_row(bank: bool) -> dict[str, Any]:
     model = make_model()
     if bank:
         model.query_bank.copy_(torch.eye(len(model.class_names)))
-    tagger, plain = PlainTagger(model.query_net), PlainResUNet(model.separator)  # type: ignore[arg-type]
-    precision = choose_precision("auto")
+    tagger, plain = plain_parts(model)
+    precision = choose_precision("auto", DEVICE)
     model.prepare(precision)
     sought = most_probable(tagger)
     with tempfile.TemporaryDirectory() as folder:
@@ -144,8 +160,9 @@ def default_row(bank: bool) -> dict[str, Any]:
         soundfile.write(path, noise(RECORDING_SECONDS * RATE).numpy(), RATE)
 
         def run_plain() -> None:
-            audio = torch.from_numpy(soundfile.read(path, dtype="float32")[0])
-            soundfile.write(written, separate_class(tagger, plain, audio, [sought]).numpy(), RATE)
+            audio = torch.from_numpy(soundfile.read(path, dtype="float32")[0]).to(DEVICE)
+            estimate = separate_class(tagger, plain, audio, [sought])
+            soundfile.write(written, estimate.cpu().numpy(), RATE)
 
         def run() -> None:
             conditions = classes_query(model, model.class_ids[sought])
@@ -158,7 +175,7 @@ def default_row(bank: bool) -> dict[str, Any]:
 def most_probable(tagger: PlainTagger) -> int:
     """The class that an untrained tagger hears most of in noise: surely over the threshold."""
     with torch.no_grad():
-        return int(tagger(noise(1, 2 * RATE)).argmax())
+        return int(tagger(noise(1, 2 * RATE).to(DEVICE)).argmax())
 
 
 def walk_row() -> dict[str, Any]:
@@ -169,12 +186,12 @@ def walk_row() -> dict[str, Any]:
     the recording as a whole, from listening to the written files.
     """
     model = make_model()
-    tagger, plain = PlainTagger(model.query_net), PlainResUNet(model.separator)  # type: ignore[arg-type]
-    model.prepare(choose_precision("auto"))
+    tagger, plain = plain_parts(model)
+    model.prepare(choose_precision("auto", DEVICE))
     nodes = model_nodes(model.class_names, model.class_ids, first_parent=True).values()
     in_tree = sum(node.level <= 3 for node in nodes)
     segments = WALK_SECONDS // 2
-    segment = noise(2 * RATE)
+    segment = noise(2 * RATE).to(DEVICE)
     everything = list(range(len(model.class_names)))
     with torch.inference_mode():
         separating, tagging = seconds_of(
@@ -234,16 +251,16 @@ def training_row(mine: bool) -> dict[str, Any]:
     section = TrainingSection.model_validate(
         {"steps": 1, "validate_every": 1, "batch_size": BATCH_SIZE}
     )
-    system: Any = SeparationSystem(model, l1_waveform, section, MixingSection(), seed=0)
+    system: Any = SeparationSystem(model, l1_waveform, section, MixingSection(), seed=0).to(DEVICE)
     count = len(model.class_names)
     batch = SegmentBatch(
-        noise(BATCH_SIZE, 2 * RATE),
-        torch.arange(BATCH_SIZE),
-        torch.eye(count)[:BATCH_SIZE].bool(),
-        torch.zeros(BATCH_SIZE, count),
+        noise(BATCH_SIZE, 2 * RATE).to(DEVICE),
+        torch.arange(BATCH_SIZE).to(DEVICE),
+        torch.eye(count)[:BATCH_SIZE].bool().to(DEVICE),
+        torch.zeros(BATCH_SIZE, count).to(DEVICE),
         unreadable=0,
     )
-    plain, tagger = PlainResUNet(model.separator), PlainTagger(model.query_net)  # type: ignore[arg-type]
+    tagger, plain = plain_parts(model)
     optimiser = torch.optim.AdamW(model.separator.parameters())
     if mine:
         system.to(memory_format=torch.channels_last)
@@ -251,7 +268,7 @@ def training_row(mine: bool) -> dict[str, Any]:
 
     def loss() -> Tensor:
         if mine:
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast(DEVICE.type, torch.bfloat16):
                 return system.common_step(batch, 0)
         with torch.no_grad():
             condition = tagger(batch.segments)
@@ -283,7 +300,7 @@ def quality_row(model_dir: str) -> dict[str, Any]:
     pairs = evaluation_pairs(corpus, section)
     found: dict[str, Any] = {"pairs": len(pairs)}
     for name, precision in (("as it is", None), ("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        model = load_model(model_dir)
+        model = load_model(model_dir, str(DEVICE))
         if precision is not None:
             model.prepare(precision)
         results = evaluate(model, corpus, pairs, section)
@@ -312,6 +329,7 @@ MEASURED: dict[str, Callable[[], dict[str, Any]]] = {
 def run_row(name: str, model_dir: str | None, runner: list[str]) -> dict[str, Any]:
     """Measure a row in a process of its own."""
     given = ["--model", model_dir] if model_dir else []
+    given += ["--device", str(DEVICE)]
     command = [*runner, sys.executable, __file__, "--only", name, *given]
     print(f"measuring: {name}", file=sys.stderr, flush=True)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
@@ -353,7 +371,11 @@ def table(found: dict[str, Any]) -> str:
             times(found["default"]),
         )
     if "default_without_bank" in found:
-        add("the same, of imported weights, which have no query bank", "", times(found["default_without_bank"]))
+        add(
+            "the same, of imported weights, which have no query bank",
+            "",
+            times(found["default_without_bank"]),
+        )
     if "walk" in found:
         add(
             f"levels 1-3 of a 60-s recording with {found['walk']['active_nodes']} active nodes",
@@ -376,13 +398,17 @@ def table(found: dict[str, Any]) -> str:
 
 def main() -> None:
     """See the module."""
+    global DEVICE
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", help="a trained model's folder: what bf16 costs in SDRi")
     parser.add_argument("--output", type=Path, help="folder for the JSON and the Markdown")
     parser.add_argument("--rows", default=",".join(MEASURED), help="which to measure")
     parser.add_argument("--runner", default="", help="a command to run each row's process by")
+    parser.add_argument("--device", type=torch.device, default=DEVICE, help="cpu or cuda")
     parser.add_argument("--only", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    DEVICE = options.device
+    torch.backends.cudnn.allow_tf32 = False  # float32 is float32, on both sides
     if options.only:
         row = quality_row(options.model) if options.only == "quality" else MEASURED[options.only]()
         print(json.dumps(row))
@@ -398,8 +424,9 @@ def main() -> None:
             "threads": torch.get_num_threads(),
             "rows": found,
         }
-        (options.output / "separation_speed.json").write_text(json.dumps(whole, indent=1) + "\n")
-        (options.output / "separation_speed.md").write_text(table(found) + "\n")
+        name = "separation_speed" + ("" if DEVICE.type == "cpu" else f"_{DEVICE.type}")
+        (options.output / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n")
+        (options.output / f"{name}.md").write_text(table(found) + "\n")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ Made from a module by `ResUNet.prepare` and never trained. What changes, and why
   its stage is kept in memory that the next call uses again.
 - Everything is channels-last, and mixtures that are equal share their transform.
 
+On a GPU a batch goes through as a whole, by torch's own layers, as a CUDA graph of its shape.
+
 Letters of shapes as in `uss_plugins.separators.resunet`.
 """
 
@@ -29,6 +31,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from uss_plugins.captured_calls import CapturedCalls
 from uss_plugins.prepared_layers import (
     Fingerprint,
     convolution,
@@ -48,6 +51,8 @@ from uss_plugins.separators.prepared_blocks import (
 
 if TYPE_CHECKING:
     from uss_plugins.separators.resunet import DecoderStage, ResUNet
+
+Net = Callable[[Tensor, Tensor], Tensor]
 
 KEPT_CONDITIONS = 256
 """Conditions whose FiLM biases are kept; an item of resunet30 takes 36 kB."""
@@ -96,14 +101,14 @@ class PreparedResUNet:
             frames = spectrum.shape[2]
             biases = self._biases(condition.float())
             if not self.takes_one_at_a_time:
-                maps = self._net(seen[place], biases, frames)
+                maps = self._whole_net(seen[place], biases)[..., :frames, :]
                 return self.source.stft.inverse(
                     apply_maps(spectrum[place], maps), mixture.shape[-1]
                 )
             estimate = torch.empty(mixture.shape, device=mixture.device)
             for item, index in enumerate(place):
-                maps = self._net(seen[index : index + 1], biases[item : item + 1], frames)
-                made = apply_maps(spectrum[index : index + 1], maps)
+                maps = self._net(seen[index : index + 1], biases[item : item + 1])
+                made = apply_maps(spectrum[index : index + 1], maps[..., :frames, :])
                 estimate[item] = self.source.stft.inverse(made, mixture.shape[-1])[0]
         return estimate
 
@@ -138,6 +143,8 @@ class PreparedResUNet:
         self._film_weight, self._film_bias = films.stacked()
         self._output = convolution(source.output_conv.weight, dtype)
         self._output_bias = float_row(source.output_conv.bias)
+        on_gpu = source.output_conv.weight.is_cuda
+        self._whole_net: Net = CapturedCalls(self._net) if on_gpu else self._net
 
     def _transformed(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
         """Spectrum of (B, C, L) and what the net takes; once for mixtures that are asked for repeatedly."""
@@ -172,8 +179,8 @@ class PreparedResUNet:
         seen = F.pad(seen, (0, -1, 0, -frames % self.source.frames_multiple))
         return seen.to(self.precision).contiguous(memory_format=torch.channels_last)
 
-    def _net(self, seen: Tensor, biases: Tensor, frames: int) -> Tensor:
-        """(B, C, T', F) and its biases to the three maps of `apply_maps`: (B, C, 3, T, F + 1)."""
+    def _net(self, seen: Tensor, biases: Tensor) -> Tensor:
+        """(B, C, T', F) and its biases to the three maps of `apply_maps`: (B, C, 3, T', F + 1)."""
         (first, *others), *stages = self._encoder
         x = self._in_strips(first, seen, partial(self._entered, first, seen, biases))
         skips = []
@@ -186,7 +193,7 @@ class PreparedResUNet:
             skip = skips.pop()
             x = self._in_strips(joint, skip, partial(joint.rows, x, skip, biases), over=skip)
             x = self._through(blocks, x, biases)
-        maps = F.pad(self._output(x, self._output_bias)[:, :, :frames], (0, 1))
+        maps = F.pad(self._output(x, self._output_bias), (0, 1))
         return maps.reshape(-1, self.channels, 3, *maps.shape[2:])
 
     def _through(self, blocks: Iterable[Block], x: Tensor, biases: Tensor) -> Tensor:

@@ -1,0 +1,120 @@
+"""Recorded calls, by recordings that compute anew what a graph would: what is recorded, kept and given up."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from uss_plugins import captured_calls
+from uss_plugins.captured_calls import KEPT_SHAPES, CapturedCalls, Function, Recording
+from uss_plugins.separators.resunet import resunet_small
+
+
+class Recorder:
+    """Stands in for the card: replaying fills the output from what the inputs hold then."""
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+        self.replays = 0
+        self.off_by = 0.0
+        self.error = ""
+
+    def record(self, function: Function, inputs: tuple[Tensor, ...]) -> Recording:
+        if self.error:
+            raise RuntimeError(self.error)
+        self.shapes.append(tuple(inputs[0].shape))
+        static = tuple(one.clone() for one in inputs)
+        output = function(*static)
+
+        def replay() -> None:
+            self.replays += 1
+            output.copy_(function(*static) + self.off_by)
+
+        return Recording(static, output, replay)
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    made = Recorder()
+    monkeypatch.setattr(captured_calls, "record", made.record)
+    return made
+
+
+def scaled_sum(x: Tensor, y: Tensor) -> Tensor:
+    return 2 * x + y
+
+
+def test_the_second_call_of_a_shape_is_recorded_and_later_ones_replayed(recorder: Recorder) -> None:
+    calls = CapturedCalls(scaled_sum)
+    results = []
+    for number in range(4):
+        x, y = torch.full((3,), float(number)), torch.ones(3)
+        results.append(calls(x, y))
+        assert recorder.shapes == [(3,)] * (number > 0)
+    # The first replay is the check of the recording.
+    assert recorder.replays == 3
+    # A result is the caller's own: later calls leave it alone.
+    assert [result.tolist() for result in results] == [[2.0 * n + 1] * 3 for n in range(4)]
+
+
+def test_the_shapes_used_least_lately_are_forgotten(recorder: Recorder) -> None:
+    calls = CapturedCalls(scaled_sum)
+    sizes = list(range(1, KEPT_SHAPES + 2))
+    for size in sizes:
+        for _ in range(2):
+            calls(torch.ones(size), torch.ones(size))
+    assert [shape[0] for shape in recorder.shapes] == sizes
+    calls(torch.ones(sizes[-1]), torch.ones(sizes[-1]))
+    assert len(recorder.shapes) == len(sizes)
+    calls(torch.ones(1), torch.ones(1))
+    assert [shape[0] for shape in recorder.shapes] == [*sizes, 1]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "said"),
+    [
+        ("error", "operation not permitted\nmore", "not permitted$"),
+        ("off_by", 0.5, "another result"),
+    ],
+)
+def test_what_cannot_be_recorded_truly_is_called(
+    recorder: Recorder,
+    caplog: pytest.LogCaptureFixture,
+    attribute: str,
+    value: str | float,
+    said: str,
+) -> None:
+    setattr(recorder, attribute, value)
+    calls = CapturedCalls(scaled_sum)
+    with caplog.at_level(logging.WARNING):
+        for number in range(4):
+            result = calls(torch.full((2,), float(number)), torch.ones(2))
+            assert result.tolist() == [2.0 * number + 1] * 2
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("no CUDA graph")
+
+    assert re.search(said, caplog.messages[0])
+
+
+def test_the_prepared_net_depends_on_nothing_but_what_a_recording_is_given(
+    recorder: Recorder,
+) -> None:
+    """Replayed calls of the ResUNet give what its own do."""
+    net = resunet_small(condition_size=3, stage_channels=(4, 8), window_size=64, hop_size=32).eval()
+    prepared = net.prepare()
+    prepared._follow()
+    calls = CapturedCalls(prepared._net)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        seen = torch.rand(1, 1, 16, 32, generator=generator).contiguous(
+            memory_format=torch.channels_last
+        )
+        biases = prepared._biases(torch.rand(1, 3, generator=generator))
+        with torch.no_grad():
+            assert torch.equal(calls(seen, biases), prepared._net(seen, biases))
+    assert recorder.replays == 2
