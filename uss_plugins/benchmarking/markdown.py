@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from uss_plugins.benchmarking.results import GridResults
 from uss_plugins.benchmarking.summary import (
     COLUMN_NOTES,
-    COLUMNS,
-    MEAN_COLUMNS,
     best_first,
+    cell_rows,
     facts_of,
-    means_along,
+    mean_rows,
     pareto_front,
     reasons,
     title_of,
@@ -42,30 +41,19 @@ def facts(results: GridResults) -> str:
 
 def cells_table(results: GridResults) -> str:
     """A line for each cell that is done."""
-    axes, cells = varied_axes(results), best_first(results)
+    titles, rows = cell_rows(results)
+    cells = best_first(results)
     front = {row.name for row, _ in pareto_front(cells)}
-    rows = [
-        [
-            *(row.labels[axis] for axis in axes),
-            *(entry(figures) for entry in COLUMNS.values()),
-        ]
-        for row, figures in cells
-    ]
+    sdri = len(varied_axes(results))
     for (row, _), texts in zip(cells, rows, strict=True):
-        texts[len(axes)] += " \\*" if row.name in front else ""
-    return table([*map(title_of, axes), *COLUMNS], rows)
+        texts[sdri] += " \\*" if row.name in front else ""
+    return table(titles, rows)
 
 
 def means_table(results: GridResults, axis: str) -> str:
     """A line for each choice of an axis, and over what its means are."""
-    means = means_along(results, axis)
-    rows = [[one.label, *(entry(one) for entry in MEAN_COLUMNS.values())] for one in means]
-    over = (
-        "Means over the combinations that all of them have."
-        if means[0].matched
-        else "Means over different combinations: no combination of the rest has all of them."
-    )
-    return table([title_of(axis), *MEAN_COLUMNS], rows) + f"\n\n{over}"
+    titles, rows, over = mean_rows(results, axis)
+    return table(titles, rows) + f"\n\n{over}"
 
 
 def listed(results: GridResults, state: str) -> list[str]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from string import Template
 
 import numpy as np
 import soundfile
@@ -25,17 +22,18 @@ from uss_plugins.benchmarking.results import (
 )
 from uss_plugins.benchmarking.summary import (
     COLUMN_NOTES,
-    COLUMNS,
-    MEAN_COLUMNS,
     best_first,
+    cell_rows,
     facts_of,
-    means_along,
+    mean_rows,
     reasons,
     title_of,
     varied_axes,
 )
 from uss_plugins.reporting import style
 from uss_plugins.reporting.figures import decibels
+from uss_plugins.reporting.page import frame
+from uss_plugins.reporting.sounds import flac_uri
 
 PEAK = 0.9
 """Full scale of the players' mixture, so that a rounding of the codec cannot clip."""
@@ -71,29 +69,6 @@ audio { height: 34px; width: 17rem; vertical-align: middle; }
 """
 )
 
-PAGE = Template(
-    """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Grid $name</title>
-<style>$style</style>
-</head>
-<body>
-<header>
-<p class="kicker">Grid</p>
-<h1>$name</h1>
-<p>$lead</p>
-</header>
-<main>
-$sections
-</main>
-</body>
-</html>
-"""
-)
-
 
 def render_page(results: GridResults, folder: Path) -> str:
     """The page; `folder` is the grid's, from which the sounds are read."""
@@ -125,8 +100,13 @@ def render_page(results: GridResults, folder: Path) -> str:
     )
     sections.append(section("How this was measured", "", f'<dl class="facts">{facts}</dl>'))
     lead = f"{len(done)} combinations of {len(results.rows)}, {results.budget} of training each."
-    return PAGE.substitute(
-        style=STYLE, name=escape(results.grid), lead=lead, sections="\n".join(sections)
+    return frame(
+        title=f"Grid {results.grid}",
+        kicker="Grid",
+        heading=results.grid,
+        lead=lead,
+        style=STYLE,
+        main="\n".join(sections),
     )
 
 
@@ -170,35 +150,20 @@ def sounds_of(row: Row, folder: Path) -> dict[str, tuple[NDArray[np.float32], in
 
 
 def player(audio: NDArray[np.float32], sample_rate: int, gain: float) -> str:
-    """A player that carries its sound: 16-bit FLAC in a data URI."""
-    file = io.BytesIO()
-    soundfile.write(
-        file, np.clip(gain * audio, -1, 1), sample_rate, format="FLAC", subtype="PCM_16"
-    )
-    sound = base64.b64encode(file.getvalue()).decode()
-    return f'<audio controls preload="none" src="data:audio/flac;base64,{sound}"></audio>'
+    """A player that carries its sound."""
+    sound = flac_uri(np.clip(gain * audio, -1, 1), sample_rate)
+    return f'<audio controls preload="none" src="{sound}"></audio>'
 
 
 def cells_table(results: GridResults) -> str:
     """All figures of the cells, best first."""
-    axes = varied_axes(results)
-    rows = [
-        [*(row.labels[axis] for axis in axes), *(entry(cell) for entry in COLUMNS.values())]
-        for row, cell in best_first(results)
-    ]
-    return table([*map(title_of, axes), *COLUMNS], rows)
+    return table(*cell_rows(results))
 
 
 def means_section(results: GridResults, axis: str) -> str:
     """The means along an axis."""
-    means = means_along(results, axis)
-    rows = [[one.label, *(entry(one) for entry in MEAN_COLUMNS.values())] for one in means]
-    over = (
-        "Means over the combinations that all of them have."
-        if means[0].matched
-        else "Means over different combinations: no combination of the rest has all of them."
-    )
-    return section(f"By {title_of(axis)}", over, table([title_of(axis), *MEAN_COLUMNS], rows))
+    titles, rows, over = mean_rows(results, axis)
+    return section(f"By {title_of(axis)}", over, table(titles, rows))
 
 
 def state_section(results: GridResults, state: str) -> str:

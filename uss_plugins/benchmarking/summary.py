@@ -86,6 +86,28 @@ class Mean:
     training_step_seconds: float
 
 
+def cell_rows(results: GridResults) -> tuple[list[str], list[list[str]]]:
+    """Titles, and a row of texts for each cell that is done, best first: its choices, then its figures."""
+    axes = varied_axes(results)
+    rows = [
+        [*(row.labels[axis] for axis in axes), *(entry(cell) for entry in COLUMNS.values())]
+        for row, cell in best_first(results)
+    ]
+    return [*map(title_of, axes), *COLUMNS], rows
+
+
+def mean_rows(results: GridResults, axis: str) -> tuple[list[str], list[list[str]], str]:
+    """Titles, a row of texts for each choice of an axis, and a sentence on what the means are over."""
+    means = means_along(results, axis)
+    rows = [[one.label, *(entry(one) for entry in MEAN_COLUMNS.values())] for one in means]
+    over = (
+        "Means over the combinations that all of them have."
+        if means[0].matched
+        else "Means over different combinations: no combination of the rest has all of them."
+    )
+    return [title_of(axis), *MEAN_COLUMNS], rows, over
+
+
 def means_along(results: GridResults, axis: str) -> list[Mean]:
     """The means of an axis's choices, best first."""
     found: defaultdict[str, dict[tuple[str, ...], CellFigures]] = defaultdict(dict)

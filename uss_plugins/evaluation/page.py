@@ -1,4 +1,4 @@
-"""The report's page: its style and its frame. No script, nothing loaded from elsewhere."""
+"""The report's page: its style and what is on it."""
 
 from __future__ import annotations
 
@@ -43,23 +43,8 @@ audio { display: block; width: 89%; height: 34px; margin: .25rem 0 0 9%; }
 """
 )
 
-PAGE = Template(
-    """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Evaluation of $model</title>
-<style>$style</style>
-</head>
-<body>
-<header>
-<p class="kicker">Evaluation</p>
-<h1>$model</h1>
-<p>$lead</p>
-</header>
-<main>
-<dl class="headline">$headline</dl>
+MAIN = Template(
+    """<dl class="headline">$headline</dl>
 <p class="note">$interval</p>
 $warnings
 <section>
@@ -80,11 +65,7 @@ $examples
 <section>
 <h2>How this was measured</h2>
 <dl class="facts">$facts</dl>
-</section>
-</main>
-</body>
-</html>
-"""
+</section>"""
 )
 
 EXAMPLES = Template(

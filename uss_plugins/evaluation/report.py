@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 
 import numpy as np
-import soundfile as sf
-from numpy.typing import NDArray
 
 from uss_plugins.evaluation.examples import Example
 from uss_plugins.evaluation.figures import improvement_chart
-from uss_plugins.evaluation.page import EXAMPLES, PAGE, STYLE
+from uss_plugins.evaluation.page import EXAMPLES, MAIN, STYLE
 from uss_plugins.evaluation.results import METRICS, ClassResult, Interval, Results, Scores
 from uss_plugins.reporting.figures import (
     DYNAMIC_RANGE,
@@ -22,6 +18,8 @@ from uss_plugins.reporting.figures import (
     spectrogram_figure,
     spectrogram_levels,
 )
+from uss_plugins.reporting.page import frame
+from uss_plugins.reporting.sounds import flac_uri
 
 LARGEST_PAGE = 15_000_000
 """Characters: examples that would make the page longer are left out, and the page says so."""
@@ -31,10 +29,7 @@ PEAK = 0.9
 
 def render_report(results: Results, examples: Sequence[Example] = ()) -> str:
     """The page. Needs no network and no script; every figure in it is in `results`."""
-    return PAGE.substitute(
-        style=STYLE,
-        model=escape(results.model or "model"),
-        lead=_lead(results),
+    main = MAIN.substitute(
         headline=_headline(results),
         interval=f"In brackets: {escape(results.interval_method)}.",
         warnings=_warnings(results),
@@ -42,6 +37,15 @@ def render_report(results: Results, examples: Sequence[Example] = ()) -> str:
         table=_table(results),
         examples=_examples(examples),
         facts=_facts(results),
+    )
+    name = results.model or "model"
+    return frame(
+        title=f"Evaluation of {name}",
+        kicker="Evaluation",
+        heading=name,
+        lead=_lead(results),
+        style=STYLE,
+        main=main,
     )
 
 
@@ -164,7 +168,7 @@ def _example(example: Example) -> str:
     for (title, sound), level in zip(sounds.items(), levels, strict=True):
         label = f"spectrogram of the {title.partition(':')[0].lower()}"
         figure = spectrogram_figure(level, loudest, rate, len(sound) / rate, label)
-        player = f'<audio controls preload="metadata" src="{_flac(gain * sound, rate)}"></audio>'
+        player = f'<audio controls preload="metadata" src="{flac_uri(gain * sound, rate)}"></audio>'
         panels += f"<figure><figcaption>{escape(title)}</figcaption>{figure}{player}</figure>"
     heading = f"<h3>{escape(example.class_name)}</h3>"
     heading += f"<p>mixed with {escape(example.interferer_name)} · "
@@ -179,13 +183,6 @@ def playing_gain(example: Example) -> float:
     """What an example's three sounds are multiplied by, so that the loudest sample is at `PEAK`."""
     sounds = (example.mixture, example.target, example.estimate)
     return PEAK / max(float(np.abs(sound).max()) for sound in sounds)
-
-
-def _flac(audio: NDArray[np.float32], sample_rate: int) -> str:
-    """A data URI of 16-bit FLAC, which browsers play."""
-    file = io.BytesIO()
-    sf.write(file, audio, sample_rate, format="FLAC", subtype="PCM_16")
-    return "data:audio/flac;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _facts(results: Results) -> str:

@@ -1,4 +1,4 @@
-"""The report's page: its style and its frame. No script, nothing loaded from elsewhere."""
+"""The report's page: its style and what is on it."""
 
 from __future__ import annotations
 
@@ -54,23 +54,8 @@ svg.axis { margin-top: .15rem; overflow: visible; }
 """
 )
 
-PAGE = Template(
-    """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>What sounds in $name</title>
-<style>$style</style>
-</head>
-<body>
-<header>
-<p class="kicker">Hierarchical separation</p>
-<h1>$name</h1>
-<p>$lead</p>
-</header>
-<main>
-<dl class="headline">$headline</dl>
+MAIN = Template(
+    """<dl class="headline">$headline</dl>
 <section class="mixture">
 <h2>The recording</h2>
 <div class="row"><div>$mixture_player</div>
@@ -90,11 +75,7 @@ $residuals
 <section>
 <h2>How it was made</h2>
 <dl class="facts">$facts</dl>
-</section>
-</main>
-</body>
-</html>
-"""
+</section>"""
 )
 
 RESIDUALS = Template(

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from uss_plugins.reporting.figures import DYNAMIC_RANGE, colour_scale, svg, text_at, ticks
+from uss_plugins.reporting.page import frame
 from uss_plugins.separation.hierarchy.branches import STRIP_WIDTH, Branches, Node, percent
 from uss_plugins.separation.hierarchy.media import Media
-from uss_plugins.separation.hierarchy.page import PAGE, RESIDUALS, STYLE
+from uss_plugins.separation.hierarchy.page import MAIN, RESIDUALS, STYLE
 
 PAGE_FILE = "report.html"
 
@@ -20,10 +21,7 @@ def render_page(tree: Mapping[str, Any], folder: Path) -> str:
     media = Media(tree, folder)
     separated = [one for one in tree["nodes"] if one["file"]]
     original = Path(tree["input"])
-    return PAGE.substitute(
-        style=STYLE,
-        name=escape(original.name),
-        lead=_lead(tree, separated),
+    main = MAIN.substitute(
         headline=_headline(tree, separated),
         mixture_player=media.player(original, None),
         mixture_picture=media.picture(original),
@@ -37,6 +35,14 @@ def render_page(tree: Mapping[str, Any], folder: Path) -> str:
         tree=Branches(tree, folder, media).render(),
         residuals=_residuals(tree, folder, media),
         facts=_facts(tree),
+    )
+    return frame(
+        title=f"What sounds in {original.name}",
+        kicker="Hierarchical separation",
+        heading=original.name,
+        lead=_lead(tree, separated),
+        style=STYLE,
+        main=main,
     )
 
 
