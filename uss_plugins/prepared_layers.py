@@ -8,6 +8,9 @@ are (batch, channels), since a condition is a bias.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol, cast
 
 import torch
@@ -56,40 +59,74 @@ def folded_norm(norm: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def fingerprint(module: nn.Module) -> Fingerprint:
-    """Changes whenever a parameter or buffer of a module is changed, replaced or moved."""
+    """Changes whenever a parameter or buffer of a module is changed, replaced or moved.
+
+    Changes in place through `.data` are not seen: torch does not count them, and to compare the values would
+    take as long as some layers do. Under `torch.no_grad()` the tensor itself can be changed instead.
+    """
     tensors = (*module.parameters(), *module.buffers())
     return tuple((one.data_ptr(), 0 if one.is_inference() else one._version) for one in tensors)
 
 
+@contextmanager
+def whole_float32(device: torch.device) -> Iterator[None]:
+    """Keep cuDNN's convolutions of float32 from TF32, the default, whose error is about 1e-3."""
+    if device.type != "cuda":
+        yield
+        return
+    setting: Any = torch.backends.cudnn
+    name, exact = "allow_tf32", False
+    if hasattr(setting, "conv"):  # torch 2.9 and later; there the other may be unreadable
+        setting, name, exact = setting.conv, "fp32_precision", "ieee"
+    before = getattr(setting, name)
+    setattr(setting, name, exact)
+    try:
+        yield
+    finally:
+        setattr(setting, name, before)
+
+
 def convolution(kernel: Tensor, dtype: torch.dtype) -> Layer:
     """A convolution that keeps frames and bins; `kernel`: (out, in, size, size), size odd."""
-    kind = FusedConvolution if has_fused_layers(kernel.device) else PlainConvolution
-    return kind(kernel.to(dtype))
+    kernel = kernel.to(dtype)
+    if has_fused_layers(kernel.device):
+        return FusedConvolution(kernel)
+    padding = [size // 2 for size in kernel.shape[2:]]
+    return PlainLayer(partial(F.conv2d, weight=channels_last(kernel), padding=padding))
 
 
 def scaling(scale: Tensor, dtype: torch.dtype) -> Layer:
     """A factor for each channel; `scale`: (channels,)."""
     if has_fused_layers(scale.device):
         return FusedConvolution(scale[:, None, None, None].to(dtype), groups=len(scale))
-    return PlainScaling(scale.to(dtype))
+    return PlainLayer(partial(torch.mul, scale[:, None, None].to(dtype)))
 
 
 def upsampling(kernel: Tensor, dtype: torch.dtype) -> Layer:
     """A transposed convolution whose stride is its kernel's size: (in_channels, out_channels, *size)."""
-    kind = FusedUpsampling if has_fused_layers(kernel.device) else PlainUpsampling
-    return kind(kernel.to(dtype))
+    kernel = kernel.to(dtype)
+    if has_fused_layers(kernel.device):
+        return FusedUpsampling(kernel)
+    stride = list(kernel.shape[2:])
+    return PlainLayer(partial(F.conv_transpose2d, weight=channels_last(kernel), stride=stride))
+
+
+def channels_last(kernel: Tensor) -> Tensor:
+    """A kernel in the layout of the activations."""
+    return kernel.contiguous(memory_format=torch.channels_last)
 
 
 class FusedConvolution:
     """oneDNN's. Its bias is per channel, not per item: items that differ in it come one at a time.
 
-    The kernel's layout depends on the shape of what it meets, so it is laid out again when that changes.
+    The kernel's layout depends on the shape of what it meets, so it is laid out again when that changes. No
+    other copy is kept: kernels are most of what a prepared net takes.
     """
 
     def __init__(self, kernel: Tensor, groups: int = 1) -> None:
-        self.kernel, self.groups = kernel.contiguous(), groups
+        self.groups = groups
         self.padding = [size // 2 for size in kernel.shape[2:]]
-        self._laid_out = kernel
+        self._kernel = kernel.contiguous()
         self._shape: torch.Size | None = None
 
     def __call__(
@@ -101,8 +138,8 @@ class FusedConvolution:
         into: Tensor | None = None,
     ) -> Tensor:
         if x.shape != self._shape:
-            self._laid_out = torch.ops.mkldnn._reorder_convolution_weight(
-                self.kernel, self.padding, [1, 1], [1, 1], self.groups, list(x.shape)
+            self._kernel = torch.ops.mkldnn._reorder_convolution_weight(
+                self._kernel.to_dense(), self.padding, [1, 1], [1, 1], self.groups, list(x.shape)
             )
             self._shape = x.shape
         place = (self.padding, [1, 1], [1, 1], self.groups)
@@ -111,25 +148,24 @@ class FusedConvolution:
             return cast(
                 Tensor,
                 torch.ops.mkldnn._convolution_pointwise(
-                    x, self._laid_out, own, *place, *_unary(slope)
+                    x, self._kernel, own, *place, *_unary(slope)
                 ),
             )
         if own is not None:
             own = own.to(x.dtype)  # this operator insists
         torch.ops.mkldnn._convolution_pointwise_.binary(
-            into, x, self._laid_out, own, *place, "add", 1.0, None, [], ""
+            into, x, self._kernel, own, *place, "add", 1.0, None, [], ""
         )
         # The operator has no leaky ReLU after a sum.
         return into if slope is None else F.leaky_relu_(into, slope)
 
 
 class FusedUpsampling:
-    """oneDNN's transposed convolution."""
+    """oneDNN's transposed convolution; its kernel is kept as that of a `FusedConvolution` is."""
 
     def __init__(self, kernel: Tensor) -> None:
-        self.kernel = kernel.contiguous()
         self.stride = list(kernel.shape[2:])
-        self._laid_out = kernel
+        self._kernel = kernel.transpose(0, 1)  # as laid out: (out_channels, in_channels, *size)
         self._shape: torch.Size | None = None
 
     def __call__(
@@ -142,13 +178,14 @@ class FusedUpsampling:
     ) -> Tensor:
         place = ([0, 0], [0, 0], self.stride, [1, 1], 1)
         if x.shape != self._shape:
-            self._laid_out = torch.ops.mkldnn._reorder_convolution_transpose_weight(
-                self.kernel, *place, list(x.shape)
+            plain = self._kernel.to_dense().transpose(0, 1).contiguous()
+            self._kernel = torch.ops.mkldnn._reorder_convolution_transpose_weight(
+                plain, *place, list(x.shape)
             )
             self._shape = x.shape
         own = None if bias is None else bias[0]
         y = torch.ops.mkldnn._convolution_transpose_pointwise(
-            x, self._laid_out, own, *place, *_unary(slope)
+            x, self._kernel, own, *place, *_unary(slope)
         )
         return cast(Tensor, y) if into is None else into.add_(y)
 
@@ -157,29 +194,14 @@ def _unary(slope: float | None) -> tuple[str, list[float], str]:
     return ("none", [], "") if slope is None else ("leaky_relu", [slope], "")
 
 
-class PlainConvolution:
-    """torch's, for batches on any device."""
+class PlainLayer:
+    """torch's, for batches on any device.
 
-    def __init__(self, kernel: Tensor) -> None:
-        self.kernel = kernel.contiguous(memory_format=torch.channels_last)
-        self.padding = [size // 2 for size in kernel.shape[2:]]
+    operation: convolves, with its kernel bound.
+    """
 
-    def __call__(
-        self,
-        x: Tensor,
-        bias: Tensor | None = None,
-        *,
-        slope: float | None = None,
-        into: Tensor | None = None,
-    ) -> Tensor:
-        return _finish(F.conv2d(x, self.kernel, padding=self.padding), bias, slope, into)
-
-
-class PlainScaling:
-    """A factor for each channel, as a product."""
-
-    def __init__(self, scale: Tensor) -> None:
-        self.scale = scale[:, None, None]
+    def __init__(self, operation: Callable[[Tensor], Tensor]) -> None:
+        self.operation = operation
 
     def __call__(
         self,
@@ -189,30 +211,9 @@ class PlainScaling:
         slope: float | None = None,
         into: Tensor | None = None,
     ) -> Tensor:
-        return _finish(x * self.scale, bias, slope, into)
-
-
-class PlainUpsampling:
-    """torch's transposed convolution, for batches on any device."""
-
-    def __init__(self, kernel: Tensor) -> None:
-        self.kernel = kernel.contiguous(memory_format=torch.channels_last)
-        self.stride: Any = tuple(kernel.shape[2:])
-
-    def __call__(
-        self,
-        x: Tensor,
-        bias: Tensor | None = None,
-        *,
-        slope: float | None = None,
-        into: Tensor | None = None,
-    ) -> Tensor:
-        return _finish(F.conv_transpose2d(x, self.kernel, stride=self.stride), bias, slope, into)
-
-
-def _finish(y: Tensor, bias: Tensor | None, slope: float | None, into: Tensor | None) -> Tensor:
-    if bias is not None:
-        y += bias[:, :, None, None].to(y.dtype)
-    if into is not None:
-        y = into.add_(y)
-    return y if slope is None else F.leaky_relu_(y, slope)
+        y = self.operation(x)
+        if bias is not None:
+            y += bias[:, :, None, None].to(y.dtype)
+        if into is not None:
+            y = into.add_(y)
+        return y if slope is None else F.leaky_relu_(y, slope)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from registry.contracts import PreparableQueryNet, QueryOutput
 from uss_plugins import prepared_layers
+from uss_plugins.query_nets import prepared_panns
 from uss_plugins.query_nets.panns_network import Panns
 
 NAMES = ("a", "b", "c")
@@ -63,6 +67,27 @@ def test_follows_the_modules_weights() -> None:
     exact = net(audio)
     assert not torch.equal(before.embedding, exact.embedding)  # type: ignore[arg-type]
     assert_same(prepared(audio), exact)
+
+
+def test_computes_all_without_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside: list[bool] = []
+
+    @contextmanager
+    def marked(device: torch.device) -> Iterator[None]:
+        inside.append(True)
+        yield
+        inside.pop()
+
+    monkeypatch.setattr(prepared_panns, "whole_float32", marked)
+    net, seen = trained(), []
+    for step in ("scaled_log_mel", "hear"):
+        made = getattr(net, step)
+        monkeypatch.setattr(
+            net, step, lambda *given, made=made: seen.append(list(inside)) or made(*given)
+        )
+    net.prepare()(sounds(1, 4000))
+    assert seen == [[True], [True]]
+    assert inside == []
 
 
 def test_serves_calls_inside_and_outside_of_inference_mode() -> None:

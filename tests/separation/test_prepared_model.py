@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -77,6 +80,25 @@ def test_a_separator_without_such_a_form_is_used_as_it_is() -> None:
     assert not one.prepare(torch.bfloat16)
     with torch.no_grad():
         assert torch.equal(one(mixture, torch.rand(1, len(NAMES))), mixture / 2)
+
+
+def test_of_several_cards_the_given_one_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    current: list[torch.device] = []
+
+    @contextmanager
+    def chosen(device: torch.device) -> Iterator[None]:
+        current.append(device)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "device", chosen)
+    monkeypatch.setattr(
+        torch.cuda,
+        "is_bf16_supported",
+        lambda including_emulation: current == [torch.device("cuda:1")],
+    )
+    assert choose_precision("auto", "cuda:1") == torch.bfloat16
+    assert choose_precision("auto", "cuda:0") == torch.float32
 
 
 @pytest.mark.parametrize(("native", "automatic"), [(True, torch.bfloat16), (False, torch.float32)])

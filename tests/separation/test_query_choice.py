@@ -13,7 +13,12 @@ from torch.testing import assert_close
 
 from registry.errors import UserError
 from uss_plugins.audio.files import AudioFileError
-from uss_plugins.separation.queries import classes_query, detected_query, resolve_classes
+from uss_plugins.separation.queries import (
+    ClassConditions,
+    classes_query,
+    detected_query,
+    resolve_classes,
+)
 from uss_plugins.separation.query_audio import audio_query, query_segments
 
 NAMES = ("Speech", "Male speech, man speaking", "Dog", "Bee, wasp, etc.", "Bee")
@@ -111,6 +116,38 @@ def test_a_threshold_silences() -> None:
     (cues,) = classes_query(model, "0,1", threshold=0.5)(tones(0.6, 0.3))
     assert cues["Low hum"].condition is not None
     assert cues["Middle, tone"].condition is None
+
+
+def test_outputs_of_one_and_of_several_classes_are_heard_side_by_side() -> None:
+    model = band_model(ReturnsItsInput())
+    groups = {"whistle": [2], "tones": [1, 0], "nothing": [3]}
+    query = ClassConditions(model, groups, threshold=0.2, source="mask", always=True)
+    first, second = query(torch.cat((tones(0.1, 0.3, 0.1), tones(0.6, 0.1, 0.3))))
+    heard = [[cue.probability for cue in cues.values()] for cues in (first, second)]
+    assert heard[0] == pytest.approx([0.1, 0.3, 0.0], abs=1e-3)
+    assert heard[1] == pytest.approx([0.3, 0.6, 0.0], abs=1e-3)
+    assert_close(first["tones"].condition, torch.tensor([0.1, 0.3, 0, 0]), atol=1e-3, rtol=0)
+    assert_close(second["whistle"].condition, torch.tensor([0, 0, 0.3, 0]), atol=1e-3, rtol=0)
+    assert first["whistle"].condition is None
+
+
+def test_what_is_heard_leaves_the_device_once_for_all_classes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    query = detected_query(band_model(ReturnsItsInput()))
+    transfers: list[torch.Size] = []
+    tolist = torch.Tensor.tolist
+    monkeypatch.setattr(
+        torch.Tensor, "tolist", lambda one: transfers.append(one.shape) or tolist(one)
+    )
+    query(torch.cat((tones(0.6, 0.3), tones(0.1))))
+    assert len(transfers) == 1
+
+
+def test_nothing_to_detect_gives_nothing() -> None:
+    """A bank that knows no class leaves nothing to ask for."""
+    model = band_model(ReturnsItsInput(), class_indexed=False, bank=False)
+    assert detected_query(model)(tones(0.6)) == [{}]
 
 
 def test_detection_follows_each_segment() -> None:

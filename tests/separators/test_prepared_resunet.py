@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from registry.contracts import Preparable
 from uss_plugins import prepared_layers
 from uss_plugins.separators import prepared
-from uss_plugins.separators.prepared import PreparedResUNet, distinct
+from uss_plugins.separators.prepared import PreparedResUNet
 from uss_plugins.separators.prepared_blocks import Span, frames_of
 from uss_plugins.separators.resunet import ResUNet, resunet30, resunet60, resunet_small
 
@@ -140,22 +141,59 @@ def test_all_conditions_of_a_mixture(layers: str) -> None:
         torch.testing.assert_close(estimate, alone, rtol=1e-4, atol=1e-7)
 
 
-def test_equal_mixtures_are_transformed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    net = trained()
+def transforms_of(net: ResUNet) -> list[int]:
+    """Gets the batch size of every mixture that is transformed from now on."""
     transformed: list[int] = []
     net.stft.register_forward_hook(lambda _, inputs, __: transformed.append(len(inputs[0])))
+    return transformed
+
+
+def test_a_mixture_in_a_row_is_transformed_once() -> None:
+    net = trained()
+    transformed = transforms_of(net)
     separator = net.prepare()
     one, other = sounds(1, 1, 800), sounds(1, 1, 800, seed=3)
-    separator(torch.cat((one, other, one)), conditions(3))
-    assert transformed == [2]
+    separator(torch.cat((one, one, other)), conditions(3))
+    assert transformed == [1, 1]
+    separator(other, conditions(1))
+    separator(other.clone(), conditions(2)[1:])
+    assert transformed == [1, 1]
     separator(one, conditions(1))
-    separator(one, conditions(2)[1:])
-    assert transformed == [2, 1]
+    assert transformed == [1, 1, 1]
 
 
-def test_distinct_items() -> None:
-    items = torch.tensor([[1.0], [2.0], [1.0], [3.0], [2.0]])
-    assert distinct(items) == ([0, 1, 3], [0, 1, 0, 2, 1])
+def test_what_goes_through_as_a_whole_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU, a comparison would hold up the host."""
+    for module in (prepared, prepared_layers):
+        monkeypatch.setattr(module, "has_fused_layers", lambda device: False)
+    monkeypatch.delattr(torch, "equal")
+    net = trained()
+    transformed = transforms_of(net)
+    separator = net.prepare()
+    for _ in range(2):
+        separator(sounds(1, 1, 800).expand(3, -1, -1), conditions(3))
+    assert transformed == [3, 3]
+
+
+def test_computes_all_without_tf32(layers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside: list[bool] = []
+
+    @contextmanager
+    def marked(device: torch.device) -> Iterator[None]:
+        inside.append(True)
+        yield
+        inside.pop()
+
+    monkeypatch.setattr(prepared, "whole_float32", marked)
+    net, seen = trained(), []
+    net.stft.register_forward_hook(lambda *_: seen.append(list(inside)))
+    made = PreparedResUNet._net
+    monkeypatch.setattr(
+        PreparedResUNet, "_net", lambda *given: seen.append(list(inside)) or made(*given)
+    )
+    net.prepare()(sounds(1, 1, 800), conditions(1))
+    assert seen == [[True], [True]]
+    assert inside == []
 
 
 def test_biases_are_computed_once_for_a_condition(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,14 +12,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from registry.contracts import QueryOutput
-from uss_plugins.prepared_layers import Fingerprint, Layer, convolution, fingerprint, folded_norm
+from uss_plugins.prepared_layers import (
+    Fingerprint,
+    Layer,
+    convolution,
+    fingerprint,
+    folded_norm,
+    whole_float32,
+)
 
 if TYPE_CHECKING:
     from uss_plugins.query_nets.panns_network import Panns
 
 
 class PreparedPanns:
-    """A tagger for inference, from the weights of `source`, which it follows when they change or move."""
+    """A tagger for inference, from the weights of `source`, which it follows when they change or move.
+
+    See `uss_plugins.prepared_layers.fingerprint` for what counts as a change.
+    """
 
     def __init__(self, source: Panns) -> None:
         self.source = source
@@ -34,7 +44,7 @@ class PreparedPanns:
         if current != self._prepared_of:
             self._prepare()
             self._prepared_of = current
-        with torch.autocast(audio.device.type, enabled=False):
+        with torch.autocast(audio.device.type, enabled=False), whole_float32(audio.device):
             x = self.source.scaled_log_mel(audio).contiguous(memory_format=torch.channels_last)
             for number, (conv, bias) in enumerate(self._layers, start=1):
                 x = conv(x, bias, slope=0.0)

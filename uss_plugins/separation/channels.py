@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,17 +28,21 @@ class ChannelItem:
 
 
 def channel_items(
-    audio: NDArray[np.float32], target: NDArray[np.float32], condition: Tensor, channels: int
+    audio: NDArray[np.float32],
+    wanted: Sequence[tuple[Tensor, NDArray[np.float32]]],
+    channels: int,
 ) -> Iterator[ChannelItem]:
     """`audio` in groups of `channels`, the last filled with its last channel; silent groups are left out.
 
-    Estimates are meant for the same channels of `target`, which is silent beforehand.
+    wanted: conditions, and where the estimate of each goes: to the same channels of an array that is silent
+        beforehand. Those of one mixture follow each other, as they share its transform.
     """
     for start in range(0, len(audio), channels):
         group = audio[start : start + channels]
         if group.any():
             filled = np.concatenate((group, group[-1:].repeat(channels - len(group), axis=0)))
-            yield ChannelItem(filled, condition, target[start : start + channels])
+            for condition, target in wanted:
+                yield ChannelItem(filled, condition, target[start : start + channels])
 
 
 def listened_groups(choice: ChannelChoice, recording_channels: int, channels: int) -> list[slice]:

@@ -98,11 +98,12 @@ class Job:
         `heard`: cues by group of channels. Outputs that are told the very same conditions share one estimate.
         """
         made: dict[tuple[tuple[int, int], ...], NDArray[np.float32]] = {}
+        wanted: dict[int, list[tuple[Tensor, NDArray[np.float32]]]] = {group: [] for group in heard}
         for name in dict.fromkeys(itertools.chain.from_iterable(heard.values())):
             conditions = {
-                group: cues[name].condition
+                group: condition
                 for group, cues in heard.items()
-                if name in cues and cues[name].condition is not None
+                if name in cues and (condition := cues[name].condition) is not None
             }
             if not conditions:
                 continue
@@ -110,12 +111,10 @@ class Job:
             if told not in made:
                 target = made[told] = np.zeros_like(audio)
                 for group, condition in conditions.items():
-                    assert condition is not None
-                    own = self.groups[group]
-                    yield from channel_items(
-                        audio[own], target[own], condition, self.model.channels
-                    )
+                    wanted[group].append((condition, target[self.groups[group]]))
             estimates[name] = made[told]
+        for group, own in wanted.items():
+            yield from channel_items(audio[self.groups[group]], own, self.model.channels)
 
     def _share_out(
         self, mixture: NDArray[np.float32], estimates: dict[str, NDArray[np.float32]]

@@ -20,7 +20,8 @@ def choose_precision(choice: PrecisionChoice, device: str | torch.device = "cpu"
 def has_native_bf16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 itself: AVX-512 BF16, AMX or ARM's BF16, and recent GPUs."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        with torch.cuda.device(device):  # what is asked for is the current one
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     if platform.machine() in ("aarch64", "arm64"):

@@ -97,11 +97,15 @@ class ClassConditions:
             for name, indices in groups.items()
         }
         self.always: tuple[str, ...] = tuple(groups) if always else ()
+        # Shorter groups are filled with a class of their own, so that all are one tensor.
+        longest = max(map(len, groups.values()), default=1)
+        filled = [[*own, *[own[0]] * (longest - len(own))] for own in groups.values()]
+        self._indices = torch.tensor(
+            filled, dtype=torch.long, device=model.query_bank.device
+        ).reshape(-1, longest)
         self._members = torch.zeros(
             len(groups), len(model.class_names), device=model.query_bank.device
-        )
-        for row, indices in enumerate(groups.values()):
-            self._members[row, list(indices)] = 1.0
+        ).scatter_(1, self._indices, 1.0)
         self._bank = (
             {name: bank_condition(model, indices) for name, indices in groups.items()}
             if source == "bank"
@@ -120,9 +124,10 @@ class ClassConditions:
                 " use --condition bank without --threshold, or --query"
             )
         cues: list[dict[str, Cue]] = [{} for _ in audio]
-        for row, name in enumerate(self.classes):
+        # All outputs at once: on a GPU each transfer waits for the card.
+        by_output = heard[:, self._indices].amax(2).T.tolist()
+        for row, (name, probabilities) in enumerate(zip(self.classes, by_output, strict=True)):
             members = self._members[row].expand_as(heard)
-            probabilities = (heard * members).amax(1).tolist()
             active = [self._threshold is None or p >= self._threshold for p in probabilities]
             if not any(active) and name not in self.always:
                 continue
@@ -169,7 +174,7 @@ def detected_query(
     if source == "auto":
         source = "mask" if model.class_indexed else "bank"
     if not model.class_indexed or source == "bank":
-        everything = [index for index in everything if bool(model.query_bank[index].any())]
+        everything = model.query_bank.any(1).nonzero().flatten().tolist()
     return ClassConditions(
         model,
         {model.class_names[index]: (index,) for index in everything},

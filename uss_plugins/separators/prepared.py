@@ -13,9 +13,10 @@ Made from a module by `ResUNet.prepare` and never trained. What changes, and why
   shortcut's half at once, and the upsampled signal itself is never made.
 - Large activations exist a strip of frames at a time, which stays in the processor's caches; what outlives
   its stage is kept in memory that the next call uses again.
-- Everything is channels-last, and mixtures that are equal share their transform.
+- Everything is channels-last, and a mixture that equals the one before it is not transformed again.
 
-On a GPU a batch goes through as a whole, by torch's own layers, as a CUDA graph of its shape.
+On a GPU a batch goes through as a whole, by torch's own layers, as a CUDA graph of its shape. Equal mixtures
+are transformed each by itself there: to find them, the host would have to wait for the card.
 
 Letters of shapes as in `uss_plugins.separators.resunet`.
 """
@@ -38,6 +39,7 @@ from uss_plugins.prepared_layers import (
     fingerprint,
     folded_norm,
     has_fused_layers,
+    whole_float32,
 )
 from uss_plugins.separators.prepared_blocks import (
     Block,
@@ -67,7 +69,7 @@ class PreparedResUNet:
     """A ResUNet for inference.
 
     It follows its module: when the module's weights are changed or moved, it prepares itself anew before the
-    next estimate.
+    next estimate. See `uss_plugins.prepared_layers.fingerprint` for what counts as a change.
 
     Args:
         source: the module; its batch norms count as in evaluation, whatever its mode.
@@ -92,25 +94,27 @@ class PreparedResUNet:
     @torch.no_grad()
     def __call__(self, mixture: Tensor, condition: Tensor) -> Tensor:
         """Extract from `mixture` (B, C, L) what `condition` (B, Q) describes: (B, C, L), float32."""
-        from uss_plugins.separators.resunet import apply_maps
-
         self._follow()
-        with torch.autocast(mixture.device.type, enabled=False):
-            first, place = distinct(mixture)
-            spectrum, seen = self._transformed(mixture[first])
-            frames = spectrum.shape[2]
+        with torch.autocast(mixture.device.type, enabled=False), whole_float32(mixture.device):
             biases = self._biases(condition.float())
             if not self.takes_one_at_a_time:
-                maps = self._whole_net(seen[place], biases)[..., :frames, :]
-                return self.source.stft.inverse(
-                    apply_maps(spectrum[place], maps), mixture.shape[-1]
-                )
-            estimate = torch.empty(mixture.shape, device=mixture.device)
-            for item, index in enumerate(place):
-                maps = self._net(seen[index : index + 1], biases[item : item + 1])
-                made = apply_maps(spectrum[index : index + 1], maps[..., :frames, :])
-                estimate[item] = self.source.stft.inverse(made, mixture.shape[-1])[0]
-        return estimate
+                return self._estimate(self._whole_net, self._transformed(mixture), biases, mixture)
+            return torch.cat(
+                [
+                    self._estimate(self._net, self._known(one), own, one)
+                    for one, own in zip(mixture.split(1), biases.split(1), strict=True)
+                ]
+            )
+
+    def _estimate(
+        self, net: Net, transformed: tuple[Tensor, Tensor], biases: Tensor, mixture: Tensor
+    ) -> Tensor:
+        """What a net that takes biases (B, sum of K) makes of `mixture` (B, C, L), as `_transformed`."""
+        from uss_plugins.separators.resunet import apply_maps
+
+        spectrum, seen = transformed
+        maps = net(seen, biases)[..., : spectrum.shape[2], :]
+        return self.source.stft.inverse(apply_maps(spectrum, maps), mixture.shape[-1])
 
     def _follow(self) -> None:
         """Prepare, unless the module is still what it was when that was done last."""
@@ -147,10 +151,14 @@ class PreparedResUNet:
         self._whole_net: Net = CapturedCalls(self._net) if on_gpu else self._net
 
     def _transformed(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
-        """Spectrum of (B, C, L) and what the net takes; once for mixtures that are asked for repeatedly."""
+        """Spectrum of (B, C, L), and what the net takes."""
+        spectrum = self.source.stft(mixture)
+        return spectrum, self._seen(spectrum.abs())
+
+    def _known(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
+        """What `_transformed` gives, once for a mixture that several conditions in a row are for."""
         if self._last is None or not torch.equal(self._last[0], mixture):
-            spectrum = self.source.stft(mixture)
-            self._last = mixture.clone(), spectrum, self._seen(spectrum.abs())
+            self._last = mixture.clone(), *self._transformed(mixture)
         return self._last[1:]
 
     def _biases(self, condition: Tensor) -> Tensor:
@@ -244,18 +252,3 @@ class PreparedResUNet:
             kept = torch.empty(1, *shape, dtype=self.precision, memory_format=torch.channels_last)
             self._buffers[owner] = kept
         return kept
-
-
-def distinct(mixture: Tensor) -> tuple[list[int], list[int]]:
-    """Indices of the items (B, ...) that no earlier one equals; and for each item, which of these it is."""
-    first: list[int] = []
-    place: list[int] = []
-    for index in range(len(mixture)):
-        known = next(
-            (n for n, f in enumerate(first) if torch.equal(mixture[f], mixture[index])), None
-        )
-        if known is None:
-            known = len(first)
-            first.append(index)
-        place.append(known)
-    return first, place
