@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -54,6 +55,35 @@ def test_what_no_worker_can_do_is_told_once() -> None:
 def test_workers_that_die_before_any_work_are_not_tried_for_ever() -> None:
     with pytest.raises(RuntimeError, match="a worker died"):
         list(run_in_workers(die, [1, 2, 3], 2))
+
+
+def tell_process_in(worker: int) -> Callable[[int], int]:
+    return lambda item: os.getpid()
+
+
+def test_a_worker_that_dies_idle_costs_nothing() -> None:
+    processes: list[int] = []
+    for item, process in run_in_workers(tell_process_in, [1, 2, 3], 1):
+        assert isinstance(process, int)
+        processes.append(process)
+        if item == 1:
+            os.kill(process, signal.SIGKILL)
+            while is_alive(process):
+                time.sleep(0.02)
+    assert len(processes) == 3
+    assert len(set(processes)) == 2
+
+
+def test_a_worker_that_dies_before_it_takes_its_item_costs_nothing() -> None:
+    results = {}
+    for item, process in run_in_workers(tell_process_in, [1, 2, 3], 1):
+        assert isinstance(process, int)
+        results[item] = process
+        if item == 1:
+            os.kill(process, signal.SIGSTOP)  # the next item is sent, and stays in its pipe
+            Timer(1, os.kill, (process, signal.SIGKILL)).start()
+    assert list(results) == [1, 2, 3]
+    assert len(set(results.values())) == 2
 
 
 def sleep_in(worker: int) -> Callable[[str], None]:
