@@ -100,6 +100,7 @@ class SeparateTask:
 
 def prepare_work(worker: int, *, options: SeparateOptions, share: Share) -> SeparateTask:
     """Get ready to separate recordings, as one of `options.jobs` processes. Raises as `open_separator`."""
+    from uss_plugins.separation.folder import model_files
     from uss_plugins.separation.many.done import settings_digest
     from uss_plugins.separation.many.share import device_for
 
@@ -108,9 +109,8 @@ def prepare_work(worker: int, *, options: SeparateOptions, share: Share) -> Sepa
     options = replace(options, device=device_for(options.device, worker, share))
     separate_one = open_separator(options)
     values = {name: one for name, one in asdict(options).items() if name not in NOT_OF_RESULTS}
-    model_files = sorted(path for path in options.model_dir.rglob("*") if path.is_file())
     examples = (*options.query_files, *options.not_query_files)
-    settings = settings_digest(values, [*model_files, *examples])
+    settings = settings_digest(values, [*model_files(options.model_dir), *examples])
     return SeparateTask(separate_one, options, settings)
 
 

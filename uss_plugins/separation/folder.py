@@ -52,6 +52,13 @@ def load_model(folder: str | Path, device: str = "cpu") -> UniversalSeparator:
     return model.eval().to(device)
 
 
+def model_files(folder: Path) -> list[Path]:
+    """The files that make the model; what else is in its folder, such as an evaluation, is about it."""
+    files = query_net_files(folder)
+    below = sorted(path for path in files.rglob("*") if path.is_file()) if files else []
+    return [*(folder / name for name in (RECIPE, WEIGHTS, CLASSES)), *below]
+
+
 def load_query_net(folder: str | Path, device: str = "cpu") -> nn.Module:
     """The query net of a tagger's folder, in evaluation mode. Raises as `load_model`."""
     folder = Path(folder)
