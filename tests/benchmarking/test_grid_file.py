@@ -111,6 +111,24 @@ def test_impossible_combinations_are_named_with_the_reason(tmp_path: Path) -> No
     assert "half of window_size=250 must be" in told["cnn_small · learnable · misfit"]
 
 
+def test_values_that_only_together_are_wrong_cost_their_combination(tmp_path: Path) -> None:
+    axes = {"mixing.sources": [2, 4], "training.batch_size": [2, 8]}
+    one = {"query_nets": [], "embeddings": ["soft"], "separators": ["resunet_small"]}
+    plan = plan_grid(load_grid(write_grid(tmp_path, axes=axes, **one)))
+    assert [list(cell.labels.values())[3:] for cell in plan.cells] == [
+        ["2", "2"],
+        ["2", "8"],
+        ["4", "8"],
+    ]
+    (impossible,) = plan.impossible
+    assert impossible.labels["mixing.sources"] == "4"
+    assert impossible.labels["training.batch_size"] == "2"
+    assert (
+        impossible.reason
+        == "its recipe: training.batch_size=2 is too small to mix mixing.sources=4 of it"
+    )
+
+
 def test_a_grid_in_which_nothing_is_possible_says_why(tmp_path: Path) -> None:
     grid = write_grid(tmp_path, separators=[{"name": "resunet_small", "window_size": 250}])
     with pytest.raises(
@@ -148,3 +166,20 @@ def test_mined_evaluation_segments_are_the_same_for_all_cells(tmp_path: Path) ->
     assert mixtures.anchors == anchors[0].folder / "test.npz"
     assert {work.anchors for work in cells} == {mixtures.anchors}
     assert anchors[0].folder in mixtures.needs
+
+
+def test_mined_segments_on_an_axis_are_those_of_the_first_cell_that_mines_them(
+    tmp_path: Path,
+) -> None:
+    axes = {"evaluation.segments": ["true", "mined"]}
+    plan = plan_grid(load_grid(write_grid(tmp_path, axes=axes, embeddings=["soft"])))
+    _, _, anchors, mixtures, cells = phases_of(plan, tmp_path)
+    of_truth, of_anchors = mixtures
+    assert of_truth.anchors is None
+    (judging,) = [work for work in anchors if work.folder / "test.npz" == of_anchors.anchors]
+    assert judging.recipe.evaluation.segments == "mined"
+    assert judging.folder in of_anchors.needs
+    for cell in cells:
+        mined = cell.recipe.evaluation.segments == "mined"
+        assert cell.anchors == (of_anchors.anchors if mined else None)
+        assert (of_anchors if mined else of_truth).folder in cell.needs

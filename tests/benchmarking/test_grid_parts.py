@@ -1,4 +1,4 @@
-"""Places among launched processes, devices, the trial's arithmetic, stored mixtures."""
+"""Cells among launched processes, devices, the trial's arithmetic, stored mixtures."""
 
 from __future__ import annotations
 
@@ -7,56 +7,49 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarking.small_grid import write_grid
 from evaluation.fakes import FakeCorpus
+from training.tiny_recipe import tiny_tree
 
 from registry.errors import UserError
-from uss_plugins.benchmarking.grid import Budget
-from uss_plugins.benchmarking.launch import Place, Slots, each_alone, launched_place
+from uss_plugins.benchmarking.cell import with_steps
+from uss_plugins.benchmarking.grid import Budget, load_grid
+from uss_plugins.benchmarking.launch import Slots, each_alone
 from uss_plugins.benchmarking.mixtures import StoredMixtures, store_mixtures
+from uss_plugins.benchmarking.run import run_grid
 from uss_plugins.benchmarking.trial import steps_within
 from uss_plugins.evaluation.protocol import HoldsPairs, evaluation_pairs, mix_pair
 from uss_plugins.evaluation.section import EvaluationSection
+from uss_plugins.launched import Place, launched_place
+from uss_plugins.recipe import Recipe, ScheduleSection
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "a", "RANK": "5", "LOCAL_RANK": "1", "WORLD_SIZE": "8"}
-SLURM = {
-    "SLURM_NTASKS": "8",
-    "SLURM_PROCID": "5",
-    "SLURM_LOCALID": "1",
-    "SLURM_JOB_NAME": "grid",
-    "SLURM_JOB_ID": "7",
-    "SLURM_NTASKS_PER_NODE": "4",
-}
+SRUN = {"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "SLURM_LOCALID": "1", "SLURM_NTASKS": "8"}
 
 
-@pytest.mark.parametrize("variables", [TORCHRUN, SLURM])
-def test_lightning_tells_the_place_and_cells_do_not_hear_of_it(
+@pytest.mark.parametrize("variables", [TORCHRUN, SRUN, {**SRUN, **TORCHRUN}])
+def test_cells_do_not_hear_of_the_launch(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     place = launched_place()
     assert place == Place(rank=5, world_size=8, local_rank=1)
-    assert [number for number in range(20) if place.mine(number)] == [5, 13]
     with each_alone():
         assert launched_place() == Place()
         assert not set(variables) & set(os.environ)
     assert launched_place() == place
 
 
-def test_a_launch_that_lightning_refuses_is_the_users_mistake(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("variables", [TORCHRUN, SRUN])
+def test_only_one_process_may_forget_failures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
 ) -> None:
-    for name in SLURM.keys() - {"SLURM_NTASKS_PER_NODE"}:
-        monkeypatch.setenv(name, SLURM[name])
-    with pytest.raises(UserError, match="Use `--ntasks-per-node=8` instead"):
-        launched_place()
-
-
-def test_a_process_that_nobody_launched_does_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*TORCHRUN, *SLURM):
-        monkeypatch.delenv(name, raising=False)
-    assert launched_place() == Place(0, 1, 0)
-    assert all(Place().mine(number) for number in range(5))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    grid = load_grid(write_grid(tmp_path))
+    with pytest.raises(UserError, match="--retry-failed: this is one of 8 processes"):
+        run_grid(grid, tmp_path / "exp", retry_failed=True)
 
 
 def test_cells_are_dealt_out_over_devices(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,3 +91,39 @@ def test_stored_mixtures_are_those_of_the_corpus(tmp_path: Path) -> None:
             assert np.array_equal(ours, theirs)
     with pytest.raises(UserError, match="holds other pairs"):
         StoredMixtures(corpus, pairs[1:], tmp_path)
+
+
+def test_only_the_same_audio_has_the_same_digest(tmp_path: Path) -> None:
+    def stored(name: str, seconds: float = 0.25, rate: int = 4000, louder: float = 1.0) -> str:
+        corpus = FakeCorpus()
+        corpus.sample_rate = rate
+        heard = corpus.source
+        corpus.source = lambda *where: louder * heard(*where)  # type: ignore[method-assign]
+        pairs = evaluation_pairs(corpus, EvaluationSection(pairs_per_class=2, absent_per_class=1))
+        store_mixtures(corpus, pairs, seconds, tmp_path / name)
+        return StoredMixtures(corpus, pairs, tmp_path / name).digest
+
+    first = stored("first")
+    assert stored("again") == first
+    others = {stored("short", seconds=0.2), stored("fast", rate=5000), stored("loud", louder=2.0)}
+    assert len(others | {first}) == 4
+
+
+@pytest.mark.parametrize(
+    ("budget", "warm_up"),
+    [
+        (Budget(seconds=9.0, validations=2), 1),
+        (Budget(seconds=9.0, validations=4), 1),
+        (Budget(steps=12, validations=2), 5),
+    ],
+)
+def test_a_warm_up_fits_the_steps_that_seconds_buy(budget: Budget, warm_up: int) -> None:
+    recipe = Recipe.model_validate(tiny_tree())
+    fitted = with_steps(recipe, 12, budget).training
+    assert (fitted.steps, fitted.validate_every) == (12, 12 // budget.validations)
+    assert fitted.schedule.parameters == {"warm_up_steps": warm_up}
+    assert fitted.schedule.name == "cosine"
+    assert with_steps(recipe, 120, budget).training.schedule == recipe.training.schedule
+    without = recipe.training.model_copy(update={"schedule": ScheduleSection()})
+    recipe = recipe.model_copy(update={"training": without})
+    assert with_steps(recipe, 12, budget).training.schedule == ScheduleSection()

@@ -59,6 +59,23 @@ def register_separators(register):
     register("raising", "broken_separators:Raising", summary="raises")
 """
 
+DEAF = """
+from registry import hookimpl
+from uss_plugins.query_nets.panns import cnn_small
+
+
+def deaf(class_names, sample_rate: int = 8000):
+    sizes = {"channels": [4, 4], "high_frequency": 4000.0}
+    net = cnn_small(class_names=class_names, sample_rate=sample_rate, **sizes)
+    net.register_forward_pre_hook(lambda *_: 1 / 0)
+    return net
+
+
+@hookimpl
+def register_query_nets(register):
+    register("deaf", "deaf_nets:deaf", summary="raises")
+"""
+
 
 def run(
     grid: Path,
@@ -241,6 +258,23 @@ def test_a_failing_cell_is_a_row_with_its_error(
     run(grid, exp, retry_failed=True)
     again = {path.parent.name for path, time in times.items() if path.stat().st_mtime_ns != time}
     assert again == {Path(str(row.folder)).name for row in (deadly, raising)}
+
+
+def test_a_failing_shared_stage_costs_the_cells_that_need_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = Distribution("deaf-nets", "0.1", {"deaf_nets.py": DEAF}, {"deaf": "deaf_nets"})
+    site = install(tmp_path / "installed", deaf)
+    monkeypatch.setattr(sys, "path", [str(site), *sys.path])
+    one = {"embeddings": ["soft"], "separators": ["resunet_small"]}
+    grid = write_grid(tmp_path, query_nets=["cnn_small", "deaf"], **one)
+    results = run(grid, beginning(folder, tmp_path))
+    good, failed = results.rows
+    assert (good.state, failed.state) == ("done", "failed")
+    assert failed.reason is not None
+    assert failed.reason.startswith("needs tagger of deaf: ZeroDivisionError")
+    errors = {outcome.name: outcome.error for outcome in results.stages if outcome.error}
+    assert list(errors) == ["tagger of deaf", "anchors of deaf"]
 
 
 def launched(rank: int, grid: Path, folder: Path) -> None:

@@ -13,6 +13,7 @@ import soundfile
 import torch
 
 from uss_plugins.benchmarking.curves import read_curve
+from uss_plugins.benchmarking.grid import Budget
 from uss_plugins.benchmarking.measures import (
     giga_macs,
     median_seconds,
@@ -41,6 +42,8 @@ from uss_plugins.training.stages.separator import train_separator
 
 TIMED_SECONDS, TIMED_ROUNDS = 4.0, 3
 """Length of the recording whose separation is timed, and how often."""
+LONGEST_WARM_UP = 0.1
+"""Of a training whose steps follow from a budget in seconds: of few steps, a warm-up should not take most."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def train_cell(work: Work, device: str) -> Trained:
     where = Devices(device)
     experiment = GridExperiment(work.recipe, work.folder, work.shared, where, resume=True)
     trial = trial_of(experiment, work.budget)
-    recipe = with_steps(work.recipe, trial.steps, trial.steps // work.budget.validations)
+    recipe = with_steps(work.recipe, trial.steps, work.budget)
     reset_peak_memory()
     figures = train_separator(replace(experiment, recipe=recipe))
     torch_device = str(experiment.torch_device)
@@ -126,9 +129,15 @@ def figures_of(
     )
 
 
-def with_steps(recipe: Recipe, steps: int, validate_every: int) -> Recipe:
-    """The recipe with the length of its training."""
-    changes = {"steps": steps, "validate_every": validate_every}
+def with_steps(recipe: Recipe, steps: int, budget: Budget) -> Recipe:
+    """The recipe with the length of its training, and a warm-up that fits steps that a trial decided."""
+    schedule = recipe.training.schedule
+    warm_up = schedule.parameters.get("warm_up_steps")
+    if budget.seconds is not None and warm_up is not None:
+        shorter = min(warm_up, int(LONGEST_WARM_UP * steps))
+        schedule = schedule.model_copy(update={"warm_up_steps": shorter})
+    validate_every = steps // budget.validations
+    changes = {"steps": steps, "validate_every": validate_every, "schedule": schedule}
     return recipe.model_copy(update={"training": recipe.training.model_copy(update=changes)})
 
 

@@ -34,7 +34,7 @@ class Budget(Section):
     """What each combination may spend on training: steps, or seconds of steps and validations.
 
     Seconds become steps by a short trial before the training, whose result is kept with the combination, so
-    that its schedule fits and the training can be repeated exactly.
+    that its schedule fits and the training can be repeated exactly. Its warm-up is a tenth of it at most.
     """
 
     steps: Positive | None = None

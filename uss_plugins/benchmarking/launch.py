@@ -1,4 +1,4 @@
-"""Where a grid runs: beside which others, as Lightning's cluster environments tell, and on which devices."""
+"""Where a grid's work runs: alone in its processes, on which devices, and no other run in the same folder."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from registry.errors import UserError
-
-if TYPE_CHECKING:
-    from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from uss_plugins.launched import Place
 
 LAUNCH_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK")
 LAUNCH_PREFIXES = (
@@ -27,49 +25,6 @@ LAUNCH_PREFIXES = (
     "PMI",
 )
 """What torchrun, srun, jsrun and mpirun tell a process of the others."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """This process among those that were launched together: number `rank` of `world_size`.
-
-    local_rank: its number on its machine.
-    """
-
-    rank: int = 0
-    world_size: int = 1
-    local_rank: int = 0
-
-    def mine(self, number: int) -> bool:
-        """Whether piece of work `number` is this process's."""
-        return number % self.world_size == self.rank
-
-
-def launched_place() -> Place:
-    """The place that torchrun, SLURM, LSF or MPI gave this process; alone if none launched it.
-
-    Raises:
-        UserError: launched in a way that Lightning refuses.
-    """
-    from lightning_fabric.plugins.environments.lsf import LSFEnvironment
-    from lightning_fabric.plugins.environments.mpi import MPIEnvironment
-    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
-    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-
-    kinds: tuple[type[ClusterEnvironment], ...] = (
-        SLURMEnvironment,
-        TorchElasticEnvironment,
-        LSFEnvironment,
-        MPIEnvironment,
-    )
-    for kind in kinds:  # in the order in which Lightning itself asks
-        if kind.detect():
-            try:
-                found = kind()
-            except RuntimeError as error:  # how Lightning refuses a launch that it does not support
-                raise UserError(str(error)) from None
-            return Place(found.global_rank(), found.world_size(), found.local_rank())
-    return Place()
 
 
 @contextmanager

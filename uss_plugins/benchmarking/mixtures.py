@@ -1,11 +1,12 @@
 """The evaluation mixtures of a grid, made once for all its cells.
 
 mixtures.npy, firsts.npy   (pairs, samples) float32: each mixture and its first segment, the target if there
-mixtures.json              the pairs' digest, and why some could not be mixed
+mixtures.json              digests of the pairs and of all that was made of them; why some could not be mixed
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -43,7 +44,10 @@ def store_mixtures(
     for name, array in ((MIXTURES, audio[0]), (FIRSTS, audio[1])):
         with written_aside(folder / name) as aside, aside.open("wb") as file:
             np.save(file, array)
-    table = {"pairs_sha256": digest(pairs), "unusable": unusable}
+    chosen = digest(pairs)
+    made = hashlib.sha256(f"{chosen} at {corpus.sample_rate} Hz".encode())
+    made.update(audio.tobytes())
+    table = {"pairs_sha256": chosen, "sha256": made.hexdigest(), "unusable": unusable}
     write_text(folder / TABLE, json.dumps(table, indent=1))
     return {"mixtures": len(pairs) - len(unusable), "skipped": len(unusable)}
 
@@ -55,6 +59,9 @@ class StoredMixtures:
         corpus: the split that the pairs were chosen from.
         pairs: as they were stored.
 
+    Attributes:
+        digest: of the pairs, the rate and the audio: equal where all is.
+
     Raises:
         UserError: the folder holds other pairs.
     """
@@ -65,8 +72,8 @@ class StoredMixtures:
         self.class_names, self.class_ids = corpus.class_names, corpus.class_ids
         self.labels = corpus.labels
         table = json.loads((folder / TABLE).read_text(encoding="utf-8"))
-        self.digest: str = table["pairs_sha256"]
-        if self.digest != digest(pairs):
+        self.digest: str = table["sha256"]
+        if table["pairs_sha256"] != digest(pairs):
             raise UserError(f"{folder}: holds other pairs; remove it, and run benchmark again")
         self._rows = {pair: row for row, pair in enumerate(pairs)}
         self._unusable = {int(row): reason for row, reason in table["unusable"].items()}

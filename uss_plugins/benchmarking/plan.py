@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -60,24 +60,24 @@ def plan_grid(grid: Grid) -> Plan:
     """Compose every combination, without reading any audio.
 
     Raises:
-        UserError: the base recipe is wrong, a component or a class is unknown, or nothing composes.
+        UserError: the corpus is wrong, a component or a class is unknown, or nothing composes.
     """
     check_components(grid)
     cells: list[Cell] = []
     impossible: list[Impossible] = []
     corpus: Corpus | None = None
-    for options in product(*grid.axes.values()):
-        labels = {axis: option.label for axis, option in zip(grid.axes, options, strict=True)}
-        tree: Mapping[str, Any] = grid.base
-        for option in options:
-            tree = merge(tree, option.changes)
-        recipe = parse_recipe(with_budget(tree, grid.budget), f"{grid.path}: {name_of(labels)}")
+    for labels, tree in combinations(grid):
+        try:
+            recipe = parse_recipe(tree, "its recipe")
+        except UserError as error:  # values that only together are wrong, too
+            impossible.append(Impossible(labels, str(error)))
+            continue
         if corpus is None:
             corpus = build_corpus(recipe, "valid")
             check_example(grid, corpus)
-        if recipe.evaluation.segments == "true":
-            segment_pool(corpus, recipe.evaluation, None)
         try:
+            if recipe.evaluation.segments == "true":
+                segment_pool(corpus, recipe.evaluation, None)
             cells.append(Cell(labels, checked(recipe, corpus)))
         except Exception as error:  # a plug-in's own, too: it costs its combinations, not the grid
             impossible.append(Impossible(labels, one_line(error)))
@@ -87,6 +87,16 @@ def plan_grid(grid: Grid) -> Plan:
             f" {impossible[0].reason}"
         )
     return Plan(grid, tuple(cells), tuple(impossible))
+
+
+def combinations(grid: Grid) -> Iterator[tuple[Labels, dict[str, Any]]]:
+    """Every combination: its labels, and its recipe's tree."""
+    for options in product(*grid.axes.values()):
+        tree: Mapping[str, Any] = grid.base
+        for option in options:
+            tree = merge(tree, option.changes)
+        labels = {axis: option.label for axis, option in zip(grid.axes, options, strict=True)}
+        yield labels, with_budget(tree, grid.budget)
 
 
 def with_budget(tree: Mapping[str, Any], budget: Budget) -> dict[str, Any]:

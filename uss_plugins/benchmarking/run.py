@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from registry.errors import UserError
 from uss_plugins.benchmarking.grid import Grid
-from uss_plugins.benchmarking.launch import Place, Slots, each_alone, launched_place, only_run_in
+from uss_plugins.benchmarking.launch import Slots, each_alone, only_run_in
 from uss_plugins.benchmarking.machine import all_versions, this_machine
 from uss_plugins.benchmarking.plan import Plan, plan_grid
 from uss_plugins.benchmarking.results import (
@@ -24,7 +25,7 @@ from uss_plugins.benchmarking.scheduling import run_phase
 from uss_plugins.benchmarking.work import Work, phases_of
 from uss_plugins.evaluation.summary import interval_method
 from uss_plugins.files import write_text
-from uss_plugins.training.devices import check_one_process
+from uss_plugins.launched import Place, launched_place
 
 JSON, MARKDOWN, PAGE = "grid.json", "grid.md", "grid.html"
 
@@ -57,12 +58,16 @@ def run_grid(
     retry_failed: run what failed once more.
 
     Raises:
-        UserError: `plan_grid`'s reasons, or another run is at work in the folder.
+        UserError: `plan_grid`'s reasons, another run is at work in the folder, or several processes were
+            launched and failures are to be run once more.
     """
     slots, listener = slots or Slots(), listener or Listener()
-    if retry_failed:
-        check_one_process("--retry-failed")
     place = launched_place()
+    if retry_failed and place.world_size > 1:
+        raise UserError(
+            f"--retry-failed: this is one of {place.world_size} processes, and another may be at work on what"
+            " it would forget; run it once without torchrun, srun or mpirun"
+        )
     plan = plan_grid(grid)
     if place.rank == 0:
         listener.planned(plan)

@@ -13,9 +13,10 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from uss_plugins.benchmarking.launch import Place, Slots
+from uss_plugins.benchmarking.launch import Slots
 from uss_plugins.benchmarking.results import Outcome, now, read_outcome, store_outcome
 from uss_plugins.benchmarking.work import Work
+from uss_plugins.launched import Place
 
 POLL_SECONDS = 0.5
 Report = Callable[[Work, Outcome], None]
@@ -50,6 +51,8 @@ def run_phase(works: Sequence[Work], slots: Slots, place: Place, report: Report)
                     tell(work, report)
                     continue
                 running.append(start(work, free.pop(0), slots, place))
+            if not running:
+                break  # all that was left needs what has failed, and a wait for nothing never ends
             wait([one.process.sentinel for one in running])
             for one in [one for one in running if one.process.exitcode is not None]:
                 running.remove(one)

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from uss_plugins.benchmarking.grid import Budget
+from uss_plugins.benchmarking.identity import cell_folder, mixture_folder, shared_folder
 from uss_plugins.benchmarking.plan import Cell, Plan, name_of
 from uss_plugins.benchmarking.results import Kind
 from uss_plugins.recipe import Recipe
 from uss_plugins.training.experiment import Experiment
 from uss_plugins.training.pretrained import has_tagger
-from uss_plugins.training.unchanged import ANCHORS, SEPARATOR, TAGGER, WITHOUT_EFFECT, flat
+from uss_plugins.training.unchanged import ANCHORS, TAGGER
 
 SHARED, CELLS = "shared", "cells"
 
@@ -29,13 +26,13 @@ class GridExperiment(Experiment):
     def tagger_folder(self) -> Path:
         """As in any experiment; of several taggers, the one that fits the recipe."""
         tagger = self.recipe.of_tagger()
-        return tagger.query_net.weights or self.shared / "taggers" / identity(tagger, TAGGER)
+        return tagger.query_net.weights or self.shared / "taggers" / shared_folder(tagger, TAGGER)
 
     @property
     def anchor_folder(self) -> Path:
         """Where mining leaves the anchors that fit the recipe."""
         segments = self.recipe.evaluation.segments  # says whether those of the test split are there
-        return self.shared / "anchors" / identity(self.recipe.of_tagger(), ANCHORS, segments)
+        return self.shared / "anchors" / shared_folder(self.recipe.of_tagger(), ANCHORS, segments)
 
 
 @dataclass(frozen=True)
@@ -61,28 +58,6 @@ class Work:
     example_class: str | None = None
 
 
-def identity(recipe: Recipe, sections: tuple[str, ...], *more: Any) -> str:
-    """The folder name of a shared stage: its net, and a digest of what decides its result."""
-    values = flat(recipe, sections)
-    ignored = (*WITHOUT_EFFECT, "anchors.exclusive")
-    kept = {key: value for key, value in values.items() if key not in ignored}
-    return f"{recipe.query_net.name}-{digest([kept, *more])}"
-
-
-def digest(values: Any) -> str:
-    """Eight hexadecimal digits that tell values from others."""
-    text = json.dumps(values, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def cell_folder(cell: Cell, budget: Budget) -> str:
-    """The folder name of a cell: its labels, and a digest of all that decides its figures."""
-    readable = re.sub(r"[^A-Za-z0-9._=-]+", "_", "+".join(cell.labels.values()))[:100]
-    values = flat(cell.recipe, (*SEPARATOR, "evaluation"))
-    kept = {key: value for key, value in values.items() if key not in WITHOUT_EFFECT}
-    return f"{readable}-{digest([kept, budget.model_dump()])}"
-
-
 def phases_of(plan: Plan, exp_dir: Path) -> list[list[Work]]:
     """All work of a plan in phases; a phase needs only what earlier ones made. Shared work is there once.
 
@@ -100,13 +75,16 @@ def phases_of(plan: Plan, exp_dir: Path) -> list[list[Work]]:
 class WorkMaker:
     """Makes the work of a plan's cells.
 
-    Mined evaluation segments are those of the first cell's anchors, for all cells: so all hear the same.
+    Mined evaluation segments are those of the anchors of the first cell that has any, for all such cells: so
+    all hear the same.
     """
 
     def __init__(self, plan: Plan, exp_dir: Path) -> None:
         self.plan, self.exp_dir, self.shared = plan, exp_dir, exp_dir / SHARED
-        self.first = self.experiment(plan.cells[0].recipe)
-        self.has_cache = self.first.recipe.corpus.cache
+        recipes = [cell.recipe for cell in plan.cells]
+        self.corpus_recipe, self.has_cache = recipes[0], recipes[0].corpus.cache
+        judging = [recipe for recipe in recipes if recipe.evaluation.segments == "mined"]
+        self.judging_anchors = self.experiment(judging[0]).anchor_folder if judging else None
 
     def experiment(self, recipe: Recipe) -> GridExperiment:
         """A recipe in the grid's folder."""
@@ -114,8 +92,9 @@ class WorkMaker:
 
     def of_corpus(self) -> list[Work]:
         """The work that fills the cache, if there is one."""
-        recipe, folder = self.first.recipe, self.shared / "corpus"
-        return [self.work("corpus", "corpus", folder, recipe)] if self.has_cache else []
+        if not self.has_cache:
+            return []
+        return [self.work("corpus", "corpus", self.shared / "corpus", self.corpus_recipe)]
 
     def of_cell(self, cell: Cell) -> list[Work]:
         """All that a cell needs, in order, itself at the end."""
@@ -125,18 +104,17 @@ class WorkMaker:
         if tagger.weights is None and has_tagger(recipe):
             works.append(self.work("tagger", f"tagger of {net}", experiment.tagger_folder, recipe))
         made = [work.folder for work in works]
-        mined = experiment.anchor_folder
-        works.append(self.work("anchors", f"anchors of {net}", mined, recipe, *made))
-        folder = self.exp_dir / CELLS / cell_folder(cell, self.plan.budget)
-        own = self.work("cell", name_of(cell.labels), folder, recipe)
-        judged_by = (self.first.anchor_folder,) if own.anchors else ()
-        mixed = self.work("mixtures", "evaluation mixtures", own.mixtures, recipe, *judged_by)
-        needs = (*own.needs, *made, mined, mixed.folder)
-        return [*works, mixed, replace(own, needs=needs)]
+        anchors = self.work("anchors", f"anchors of {net}", experiment.anchor_folder, recipe, *made)
+        judged_by = (anchors.anchors.parent,) if anchors.anchors else ()
+        mixed = self.work("mixtures", "evaluation mixtures", anchors.mixtures, recipe, *judged_by)
+        folder = self.exp_dir / CELLS / cell_folder(cell, self.plan.budget, mixed.folder.name)
+        needs = (*made, anchors.folder, mixed.folder)
+        own = self.work("cell", name_of(cell.labels), folder, recipe, *needs)
+        return [*works, anchors, mixed, own]
 
     def work(self, kind: Kind, name: str, folder: Path, recipe: Recipe, *needs: Path) -> Work:
         """A piece of work, which needs the corpus's cache, too."""
-        mined = self.first.anchor_folder if recipe.evaluation.segments == "mined" else None
+        mined = self.judging_anchors if recipe.evaluation.segments == "mined" else None
         cached = self.has_cache and kind != "corpus"
         return Work(
             kind,
@@ -145,19 +123,11 @@ class WorkMaker:
             recipe,
             self.shared,
             self.plan.budget,
-            mixtures=self.shared / "mixtures" / mixture_set(recipe, mined),
+            mixtures=self.shared / "mixtures" / mixture_folder(recipe, mined),
             needs=(*((self.shared / "corpus",) if cached else ()), *needs),
             anchors=mined / "test.npz" if mined else None,
             example_class=self.plan.grid.example_class,
         )
-
-
-def mixture_set(recipe: Recipe, anchors: Path | None) -> str:
-    """The folder name of evaluation mixtures: a digest of what decides them."""
-    settings = recipe.evaluation.model_dump(
-        include={"pairs_per_class", "absent_per_class", "segment_seconds", "segments", "seed"}
-    )
-    return digest([flat(recipe, ("corpus",)), settings, anchors.name if anchors else None])
 
 
 def once(works: Iterable[Work]) -> list[Work]:
