@@ -8,6 +8,8 @@ DEMO_DIR ?= exp/demo
 # What to benchmark, as pytest's -k chooses; nothing for all, the table of targets included.
 K ?=
 BENCH_DIR ?= exp/bench
+# A trained model's folder, for what bf16 costs it in SDRi; without one that is left out.
+MODEL ?=
 
 .PHONY: demo test bench format lint clean
 
@@ -20,7 +22,8 @@ test: lint
 
 bench: $(READY)
 	mkdir -p "$(BENCH_DIR)"
-	$(if $(K),,$(BIN)/python benchmarks/separation_speed.py --output "$(BENCH_DIR)")
+	$(if $(K),,$(BIN)/python benchmarks/separation_speed.py --output "$(BENCH_DIR)" \
+	  $(if $(MODEL),--model "$(MODEL)"))
 	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-quiet \
 	  --benchmark-json="$(BENCH_DIR)/costs.json" $(if $(K),-k "$(K)")
 

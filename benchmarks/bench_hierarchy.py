@@ -1,4 +1,4 @@
-"""The full ontology walk: every node of levels 1 to 3 active, in a 10-s recording.
+"""The full ontology walk: every node of levels 1 to 3 active, in a short recording.
 
 Its figures: how many segments the query net was given, and in how many calls (as many segments as the
 recording has, whatever the number of nodes); nodes; and estimates, how often the separator ran on one
@@ -8,15 +8,17 @@ has 319, walked in the default ones.
 
 from __future__ import annotations
 
+from math import ceil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 import torch
+from installed_components import Build
 from measuring import Measure
-from torch import nn
+from torch import Tensor
 
+from registry.contracts import QueryOutput
 from uss_plugins.benchmarking.measures import parameter_count
 from uss_plugins.embeddings.soft import SoftEmbedding
 from uss_plugins.labels.audioset import classes
@@ -29,19 +31,22 @@ from uss_plugins.separation.precision import choose_precision
 from uss_plugins.separation.recording import Settings, separate_recording
 from uss_plugins.separators.resunet import resunet_small
 
-SECONDS, RATE = 10.0, 16000
+RATE, BATCH_SIZE = 16000, 8
 
 
 class CountsSegments:
-    """Counts the segments that a query net is given."""
+    """Counts the segments that a model listens to, whichever form its query net has."""
 
-    def __init__(self, query_net: nn.Module) -> None:
+    def __init__(self, model: UniversalSeparator) -> None:
         self.segments = self.calls = 0
-        query_net.register_forward_hook(self._count)
+        self._listen = model.listen
+        model.listen = self  # type: ignore[method-assign]
 
-    def _count(self, module: nn.Module, inputs: tuple[torch.Tensor, ...], output: object) -> None:
+    def __call__(self, audio: Tensor) -> QueryOutput:
+        """Listen."""
         self.calls += 1
-        self.segments += len(inputs[0])
+        self.segments += len(audio)
+        return self._listen(audio)
 
 
 @pytest.mark.benchmark(group="ontology walk, levels 1 to 3")
@@ -51,7 +56,12 @@ class CountsSegments:
     ids=["released_tree", "graph"],
 )
 def test_all_nodes_of_three_levels(
-    measure: Measure, tmp_path: Path, first_parent: bool, segment_seconds: float
+    measure: Measure,
+    build: Build,
+    audio_seconds: float,
+    tmp_path: Path,
+    first_parent: bool,
+    segment_seconds: float,
 ) -> None:
     torch.manual_seed(0)
     names = tuple(one.name for one in classes())
@@ -60,13 +70,13 @@ def test_all_nodes_of_three_levels(
         SoftEmbedding(len(names)),
         resunet_small(condition_size=len(names), stage_channels=[8, 8, 16, 16]),
         class_ids=[one.machine_id for one in classes()],
-    ).eval()
-    model.prepare(choose_precision("auto"))
-    counter = CountsSegments(model.query_net)
+    )
+    model.to(build.device).eval()
+    model.prepare(choose_precision("auto", build.device))
+    counter = CountsSegments(model)
     path = tmp_path / "noise.wav"
-    noise = np.random.default_rng(0).uniform(-0.1, 0.1, round(SECONDS * RATE))
-    soundfile.write(path, noise, RATE)
-    settings = Settings(segment_seconds=segment_seconds, overlap_seconds=0.0, batch_size=8)
+    soundfile.write(path, build.noise(round(audio_seconds * RATE)).cpu().numpy(), RATE)
+    settings = Settings(segment_seconds, overlap_seconds=0.0, batch_size=BATCH_SIZE)
     selection = Selection(levels=(1, 2, 3), threshold=0.0, first_parent=first_parent)
 
     def walk() -> tuple[int, int]:
@@ -79,14 +89,14 @@ def test_all_nodes_of_three_levels(
     rounds: list[tuple[int, int]] = []
     measure.benchmark.pedantic(lambda: rounds.append(walk()), rounds=1)
     ((nodes, estimates),) = rounds
-    segments = round(SECONDS / segment_seconds)
     assert nodes == (299 if first_parent else 319)
-    assert counter.segments == segments
+    assert counter.segments == ceil(audio_seconds / segment_seconds)
     measure.note(
         f"{'released tree' if first_parent else 'graph'}, segments of {segment_seconds:g} s",
         parameter_count=parameter_count(model),
         seconds=measure.median,
-        audio_seconds=SECONDS,
+        audio_seconds=audio_seconds,
+        settings={"batch_size": BATCH_SIZE},
         figures={
             "nodes": nodes,
             "estimates": estimates,

@@ -156,6 +156,37 @@ def test_a_process_is_measured_with_its_own_memory_alone(result: Result) -> None
     assert 1e6 < cost["peak_memory_bytes"] < 100e6  # this process has torch in it, and more
 
 
+def test_the_walk_counts_what_the_model_listens_to(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "costs.json"
+    done = bench(run, "-k", "released_tree", f"--benchmark-json={path}")
+    assert done.returncode == 0, done.stdout
+    (walk,) = json.loads(path.read_text())["benchmarks"]
+    figures = walk["extra_info"]["figures"]
+    assert figures["nodes"] == 299
+    assert figures["tagger_segments"] == figures["tagger_calls"] == 1
+    assert walk["extra_info"]["audio_seconds"] == SECONDS
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments"),
+    [(["MODEL=a model"], ' --output "out" --model "a model"'), ([], ' --output "out"')],
+    ids=["with", "without"],
+)
+def test_make_bench_measures_a_given_model(given: list[str], arguments: str) -> None:
+    """The quality of bf16 needs a trained one."""
+    environment = {k: v for k, v in outer_environment().items() if not k.startswith("MAKE")}
+    printed = subprocess.run(
+        ["make", "--dry-run", "bench", "BENCH_DIR=out", *given],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    (line,) = (one for one in printed.splitlines() if "separation_speed.py" in one)
+    assert line.partition("separation_speed.py")[2].rstrip() == arguments
+
+
 def test_the_machine_and_the_versions_are_told_without_its_name(result: Result) -> None:
     machine = result[1]["machine_info"]
     assert machine["processor"]
