@@ -37,9 +37,9 @@ class DftStft(nn.Module):
         self.window_size, self.hop_size = window_size, hop_size
         window = torch.hann_window(window_size, dtype=torch.float64)
         bins = window_size // 2 + 1
-        angle = (
-            2 * math.pi / window_size * torch.outer(torch.arange(bins), torch.arange(window_size))
-        )
+        # Whole turns are left out before anything is rounded.
+        turns = torch.outer(torch.arange(bins), torch.arange(window_size)) % window_size
+        angle = 2 * math.pi / window_size * turns.double()
         forward = torch.cat((angle.cos(), -angle.sin())) * window
         weight = torch.full((bins, 1), 2.0, dtype=torch.float64)
         weight[0] = weight[-1] = 1.0  # the others stand for their mirror images, too

@@ -1,0 +1,1 @@
+"""What `separation_speed.py` measures: its rows, and the table of them."""
