@@ -12,10 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training.two_tones import SEGMENT_SAMPLES, TwoTones, anchors_of
+from pytorch_lightning import LightningModule
+from training.two_tones import SEGMENT_SAMPLES, TwoTones, anchors_of, tones_recipe
 
 from registry.errors import UserError
-from uss_plugins.training.batches import ClipBatches, SegmentBatches, StepSampler, loader
+from uss_plugins.training.batches import (
+    ClipBatches,
+    SegmentBatches,
+    StepSampler,
+    loader,
+    loaders,
+)
+from uss_plugins.training.devices import Devices
 
 Batches = ClipBatches | SegmentBatches
 
@@ -47,6 +55,16 @@ def test_a_batch_depends_on_its_number_alone(kind: int) -> None:
         for other in (backwards[number], fresh[number], travelled[number]):
             assert_same(batch, other)
     assert not torch.equal(in_order[0][0][:, :100], in_order[1][0][:, :100])
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_batches_for_a_gpu_are_pinned(monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert not Devices("cpu").on_cuda
+    assert Devices("auto").on_cuda == Devices("cuda").on_cuda == there
+    batches, section = both_kinds(TwoTones())[1], tones_recipe().training
+    both = loaders(LightningModule(), batches, batches, section, pin_memory=there)
+    assert [one.pin_memory for one in both] == [there, there]
 
 
 @pytest.mark.parametrize("kind", [0, 1])

@@ -218,6 +218,26 @@ def test_validation_leaves_out_targets_without_interferer() -> None:
     assert system.missing_interferers == 0  # of training only
 
 
+def test_missing_interferers_are_added_up_where_they_are_and_told_to_a_checkpoint() -> None:
+    """A GPU's step would wait for each number; what is saved and taken up again is a plain one."""
+    recipe = tones_recipe(HARD)
+    corpus = TwoTones()
+    loss = find_loss("l1_waveform")
+    mixing = MixingSection(sources=2)
+    system = SeparationSystem(tones_model(recipe), loss, recipe.training, mixing, 0)
+    batch = SegmentBatches(corpus, anchors_of(corpus), 6, 0)[0]
+    alone = batch._replace(labels=torch.ones_like(batch.labels))
+    for one in (alone, batch, alone):
+        system.common_step(one, 0)
+        assert isinstance(system.missing_interferers, Tensor)
+    checkpoint: dict[str, Any] = {}
+    system.on_save_checkpoint(checkpoint)
+    assert type(checkpoint["counts"]["missing_interferers"]) is int
+    system.on_load_checkpoint(checkpoint)
+    system.common_step(alone, 0)
+    assert int(system.missing_interferers) == 18
+
+
 def test_tagger_learns_and_logs_average_precision(tmp_path: Path) -> None:
     recipe = tones_recipe()
     section = recipe.tagger

@@ -1,7 +1,8 @@
 """Long audio in overlapping segments, and estimates of them joined again, both as streams.
 
 Neighbouring segments share `overlap_samples`, over which one fades into the next. The weights add up to
-one: a joint is `old + w (new - old)`, so where both agree the result is theirs to the last bit.
+one: a joint is `old + w (new - old)`, so where both agree the result is theirs to the last bit. Segments are
+float32, as models want them: integers of 24 bits go through unchanged, those of 32 bits to 2**-24 of a value.
 """
 
 from __future__ import annotations

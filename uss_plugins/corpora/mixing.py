@@ -22,14 +22,14 @@ class Mixture:
     mixture, targets: (batch, samples).
     interferers: (batch, sources - 1, samples), as they were mixed in; zero where one is missing.
     interferer_index: (batch, sources - 1) long, each interferer's item of the batch, or -1.
-    missing: how many interferers the whole batch lacks, for want of allowed items.
+    missing: how many interferers the whole batch lacks, for want of allowed items; a count () on the device.
     """
 
     mixture: Tensor
     targets: Tensor
     interferers: Tensor
     interferer_index: Tensor
-    missing: int
+    missing: Tensor
 
 
 def mix(
@@ -60,7 +60,7 @@ def mix(
         targets=segments,
         interferers=interferers,
         interferer_index=index,
-        missing=int((index < 0).sum()),
+        missing=(index < 0).sum(),
     )
 
 

@@ -198,15 +198,16 @@ class StepSampler(Sampler[int]):
 
 
 def loader(
-    dataset: Dataset[NamedTuple], sampler: Sampler[int], workers: int
+    dataset: Dataset[NamedTuple], sampler: Sampler[int], workers: int, *, pin_memory: bool = False
 ) -> DataLoader[NamedTuple]:
-    """A loader whose items are whole batches."""
+    """A loader whose items are whole batches; with `pin_memory` a GPU fetches them while it computes."""
     return DataLoader(
         dataset,
         sampler=sampler,
         batch_size=None,
         num_workers=workers,
         persistent_workers=workers > 0,
+        pin_memory=pin_memory,
         multiprocessing_context="forkserver" if workers else None,
     )
 
@@ -225,11 +226,16 @@ class FixedSampler(Sampler[int]):
 
 
 def loaders(
-    system: LightningModule, train: Any, valid: Any, section: FitSection
+    system: LightningModule,
+    train: Any,
+    valid: Any,
+    section: FitSection,
+    *,
+    pin_memory: bool = False,
 ) -> tuple[Any, Any]:
-    """The loaders of a training and of its validation."""
+    """The loaders of a training and of its validation; `pin_memory`: see `loader`."""
     steps = StepSampler(section.validate_every, lambda: system.global_step)
     return (
-        loader(train, steps, section.workers),
-        loader(valid, FixedSampler(section.validation_batches), 0),
+        loader(train, steps, section.workers, pin_memory=pin_memory),
+        loader(valid, FixedSampler(section.validation_batches), 0, pin_memory=pin_memory),
     )

@@ -25,6 +25,13 @@ class Devices:
         """How many processes train together, one for each device."""
         return max(self.devices, launched_processes())
 
+    @property
+    def on_cuda(self) -> bool:
+        """Whether it is on a GPU that torch calls CUDA."""
+        import torch
+
+        return self.accelerator != "cpu" and torch.cuda.is_available()
+
 
 def launched_processes() -> int:
     """How many processes torchrun or SLURM's srun started together with this one; 1 if neither did."""

@@ -46,7 +46,7 @@ class StepSeededSystem(System):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the counts with the weights."""
         super().on_save_checkpoint(checkpoint)
-        checkpoint["counts"] = {name: getattr(self, name) for name in self.counted}
+        checkpoint["counts"] = {name: int(getattr(self, name)) for name in self.counted}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Count on from where the training was interrupted."""
@@ -136,7 +136,8 @@ class SeparationSystem(StepSeededSystem):
         super().__init__(model, loss, section, seed)
         self.mixing = mixing
         self.condition_from = section.condition_from
-        self.missing_interferers = 0
+        # On a GPU it stays there until somebody asks, since each step would wait for the number.
+        self.missing_interferers: int | Tensor = 0
         self.improvements: list[Tensor] = []
 
     @property
@@ -198,7 +199,8 @@ class SeparationSystem(StepSeededSystem):
     def common_step(self, batch: SegmentBatch, batch_nb: int, train: bool = True) -> Tensor:
         """Loss of a batch of segments."""
         mixture, estimate = self.separated(batch)
-        self.missing_interferers += mixture.missing if train else 0
+        if train:
+            self.missing_interferers = self.missing_interferers + mixture.missing
         if not train:
             heard = estimate.float().mean(1)
             improvement = sdr_improvement(heard, mixture.targets, mixture.mixture)

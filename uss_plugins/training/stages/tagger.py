@@ -71,6 +71,7 @@ def train_tagger(experiment: Experiment) -> dict[str, Any]:
             ClipBatches(train, section.batch_size, recipe.seed),
             ClipBatches(valid, section.batch_size, recipe.seed + VALIDATION_SEED),
             section,
+            pin_memory=experiment.devices.on_cuda,
         ),
         section,
         folder,
