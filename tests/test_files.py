@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from uss_plugins.files import remove_leftovers, write_text, written_aside
+from uss_plugins.files import aside_of, remove_leftovers, write_text, written_aside
 
 
 def test_a_file_that_fails_half_way_leaves_what_was_there(tmp_path: Path) -> None:
@@ -30,10 +31,15 @@ def test_a_file_that_fails_half_way_leaves_what_was_there(tmp_path: Path) -> Non
 def test_leftovers_of_ended_processes_go_and_those_at_work_keep_theirs(tmp_path: Path) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    gone = {f".last.ckpt.{ended.pid}.part", ".odd.part"}
-    kept = {f".last.ckpt.{os.getpid()}.part", "last.ckpt", "notes.part"}
-    for name in gone | kept:
+    mine = aside_of(tmp_path / "last.ckpt").name
+    gone = mine.replace(str(os.getpid()), str(ended.pid))
+    others = mine.replace(socket.gethostname().partition(".")[0], "another-machine")
+    assert len({mine, gone, others}) == 3
+    kept = {mine, "last.ckpt", "notes.part"}
+    for name in {gone, others} | kept:
         (tmp_path / name).touch()
     remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {others} | kept
+    remove_leftovers(tmp_path, of_all_machines=True)
     assert {path.name for path in tmp_path.iterdir()} == kept
     remove_leftovers(tmp_path / "not there")

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+def aside_of(path: Path) -> Path:
+    """The name beside `path` under which this process, of this machine, writes what is unfinished."""
+    return path.with_name(f".{path.name}.{_machine()}.{os.getpid()}.part")
 
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """A temporary path beside `path`, which takes its name when the block ends well and is removed if not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = aside_of(path)
     try:
         yield aside
         aside.replace(path)
@@ -26,12 +32,26 @@ def write_text(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove what processes that were killed while writing left in `folder`; those at work keep theirs."""
-    for leftover in folder.glob(".*.part"):
-        process = leftover.name.split(".")[-2]
-        if not (process.isdecimal() and _is_running(int(process))):
-            leftover.unlink(missing_ok=True)
+def remove_leftovers(folder: Path, *, of_all_machines: bool = False) -> None:
+    """Remove what processes that were killed while writing left in `folder`; those at work keep theirs.
+
+    Which processes of other machines still run cannot be seen from here. What they left goes only with
+    `of_all_machines`, which is for a folder where none of them can be at work.
+    """
+    with suppress(FileNotFoundError):  # the folder
+        for leftover in folder.glob(".*.part"):
+            *_, machine, process, _suffix = leftover.name.split(".")
+            if machine != _machine():
+                at_work = not of_all_machines
+            else:
+                at_work = process.isdecimal() and _is_running(int(process))
+            if not at_work:
+                leftover.unlink(missing_ok=True)
+
+
+def _machine() -> str:
+    """This machine's name without its domain, so that there is no dot in it."""
+    return socket.gethostname().partition(".")[0]
 
 
 def _is_running(process: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,21 @@ def test_a_later_run_finds_its_folder_again_and_leaves_others_alone(tmp_path: Pa
     (folder / "separation.json").write_text(json.dumps(report))
     assert output_folder(tmp_path, Path("a/song.wav"), set()) == folder
     assert output_folder(tmp_path, Path("b/song.wav"), set()).name == "song (2)"
+
+
+def test_a_folder_that_another_process_takes_away_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "song").mkdir()
+    (tmp_path / "song" / "separation.json").write_text("{}")
+    read_text = Path.read_text
+
+    def too_late(path: Path, encoding: str) -> str:
+        shutil.rmtree(tmp_path / "song")
+        return read_text(path, encoding)
+
+    monkeypatch.setattr(Path, "read_text", too_late)
+    assert output_folder(tmp_path, Path("song.wav"), set()).name == "song"
 
 
 @pytest.mark.parametrize("content", ["notes", "[]", '{"input": 3}'])

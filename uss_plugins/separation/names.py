@@ -62,12 +62,13 @@ def _may_use(folder: Path, recording: Path) -> bool:
     """Whether a folder is new, holds this recording's parts, or nothing but unfinished files."""
     if not folder.exists():
         return True
-    if not folder.is_dir():
-        return False
     try:
+        found = {entry.name for entry in folder.iterdir()}
+        if REPORT not in found:
+            return all(name.endswith(".part") for name in found)
         report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
         return bool(report["input"] == input_name(recording))
-    except FileNotFoundError:
-        return all(entry.name.endswith(".part") for entry in folder.iterdir())
+    except FileNotFoundError:  # removed just now by a process whose recording was no good
+        return True
     except (OSError, ValueError, TypeError, KeyError):
         return False

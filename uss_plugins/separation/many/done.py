@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -74,13 +75,15 @@ def finished_report(folder: Path, recording: Path, settings: str) -> dict[str, A
 def claimed(folder: Path, recording: Path) -> Iterator[None]:
     """A folder is a recording's while the block runs; after an exception it is what it was before.
 
-    What an earlier process left unfinished is removed first.
+    Unless files of it were replaced by then: the claim stays, for a next run to make the others, too. What an
+    earlier process left unfinished is removed first; if the claim was its, whatever machine it ran on.
     """
     path = folder / REPORT
     before = path.read_text(encoding="utf-8") if path.is_file() else None
     try:
-        for one in (folder, *(below for below in folder.rglob("*") if below.is_dir())):
-            remove_leftovers(one)
+        for own, _ in _own_folders(folder):
+            remove_leftovers(own, of_all_machines=before is not None)
+        files = _state(folder)
         write_text(path, json.dumps({"input": input_name(recording), "finished": False}) + "\n")
     except OSError as error:
         raise AudioFileError(
@@ -90,9 +93,28 @@ def claimed(folder: Path, recording: Path) -> Iterator[None]:
         yield
     except BaseException:
         with suppress(OSError):
-            if before is not None:
-                write_text(path, before)
-            else:
-                path.unlink(missing_ok=True)
-                folder.rmdir()  # unless something is in it
+            if _state(folder) == files:
+                if before is not None:
+                    write_text(path, before)
+                else:
+                    path.unlink(missing_ok=True)
+                    folder.rmdir()  # unless something is in it
         raise
+
+
+def _own_folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """A recording's folder and those below it, each with its files, but for those of another recording.
+
+    (`song/vocals` is that of `vocals.wav` in a folder `song`. It has a report, or is just about to get it.)
+    """
+    for place, below, files in os.walk(folder):
+        if Path(place) != folder and any(REPORT in name for name in files):
+            below.clear()
+        else:
+            yield Path(place), files
+
+
+def _state(folder: Path) -> dict[Path, tuple[int, int]]:
+    """The files that were made of a recording, and what tells each from one that replaces it."""
+    paths = (own / name for own, names in _own_folders(folder) for name in names if name != REPORT)
+    return {path: (found.st_ino, found.st_mtime_ns) for path in paths for found in [path.stat()]}
