@@ -122,4 +122,7 @@ def test_what_is_written_is_a_wav(subtype: str, channels: int, samples: int) -> 
 def test_what_is_over_full_scale_is_counted() -> None:
     writer = PipeWriter(io.BytesIO(), RATE, 1, Encoding("WAV", "PCM_16", ".wav"), 3)
     np.testing.assert_array_equal(writer.write(np.array([[2.0, 0.0, -3.0]])), [[1 - 2**-15, 0, -1]])
-    assert (writer.peak, writer.clipped_samples) == (3.0, 2)
+    assert (writer.peak, writer.over_samples, writer.clipped_samples) == (3.0, 2, 2)
+    writer = PipeWriter(io.BytesIO(), RATE, 1, Encoding("WAV", "FLOAT", ".wav"), 3)
+    np.testing.assert_array_equal(writer.write(np.array([[2.0, 0.0, -3.0]])), [[2, 0, -3]])
+    assert (writer.peak, writer.over_samples, writer.clipped_samples) == (3.0, 2, 0)

@@ -78,6 +78,36 @@ def test_a_reader_gets_what_write_says(tmp_path: Path) -> None:
     np.testing.assert_array_equal(soundfile.read(tmp_path / "a.flac")[0].T, said)
     assert 1.29 < writer.peak <= 1.3
     assert writer.clipped_samples == np.count_nonzero(np.abs(1.3 * noise()) > 1 - 2**-16)
+    assert writer.over_samples == writer.clipped_samples
+
+
+@pytest.mark.parametrize("draft", [False, True])
+def test_floating_point_keeps_what_is_over_full_scale_and_counts_it(
+    tmp_path: Path, draft: bool
+) -> None:
+    audio = np.array([[0.5, -1.0, 1.0, 1.5, -2.0]])
+    encoding = Encoding("WAV", "FLOAT", ".wav")
+    with AudioWriter(tmp_path / "a.wav", RATE, 1, encoding, draft=draft) as writer:
+        np.testing.assert_array_equal(writer.write(audio), audio)
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "a.wav", always_2d=True)[0].T, audio)
+    assert (writer.peak, writer.over_samples, writer.clipped_samples) == (2, 2, 0)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "PCM_32"])
+def test_a_draft_counts_what_its_format_would_clip(tmp_path: Path, subtype: str) -> None:
+    step = 2.0 ** (1 - int(subtype[4:]))
+    audio = np.array([[0.5, -1.0, 1 - step, 1.0, 1.25, -1.25]])
+    encoding = Encoding("WAV", subtype, ".wav")
+    writer = AudioWriter(tmp_path / "a.wav", RATE, 1, encoding, draft=True)
+    writer.write(audio[:, :3] if subtype != "PCM_32" else audio[:, :2])  # as float32 can tell
+    assert writer.over_samples == 0
+    writer.write(audio[:, 3:])
+    assert (writer.peak, writer.over_samples) == (1.25, 3)
+    writer.commit(encoding.full_scale / 1.25)
+    writer.discard()
+    assert writer.clipped_samples == 0
+    written = soundfile.read(tmp_path / "a.wav")[0]
+    assert written.max() == encoding.full_scale
 
 
 def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
@@ -98,6 +128,25 @@ def test_an_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
         assert (tmp_path / "a.wav").read_text() == "old"
     assert soundfile.info(tmp_path / "a.wav").frames == 5000
     assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_a_file_that_somebody_took_away_is_an_error(tmp_path: Path) -> None:
+    writer = AudioWriter(tmp_path / "a.wav", RATE, 2, PCM_16)
+    writer.write(noise())
+    (aside,) = tmp_path.iterdir()
+    aside.unlink()
+    with pytest.raises(AudioFileError, match="taken away"):
+        writer.commit()
+    writer.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_committing_again_and_discarding_afterwards_do_nothing(tmp_path: Path) -> None:
+    writer = AudioWriter(tmp_path / "a.wav", RATE, 2, PCM_16)
+    writer.write(noise())
+    for end in (writer.commit, writer.commit, writer.discard):
+        end()
+        assert soundfile.info(tmp_path / "a.wav").frames == 5000
 
 
 def test_a_draft_is_scaled_when_it_is_committed(tmp_path: Path) -> None:

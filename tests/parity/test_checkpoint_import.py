@@ -27,7 +27,7 @@ from uss_plugins.separation.importing.names import UNREAD
 DATA = Path(__file__).parent / "data"
 CASE = json.loads((DATA / "expected.json").read_text())["checkpoint_soft"]
 SAMPLE_RATE, SEGMENT_SAMPLES = 32000, 64000
-RELEASED_MANNER = ("--segment-seconds", "2", "--overlap-seconds", "0", "--pad-last")
+RELEASED_MANNER = ("--segment-seconds", "2", "--overlap-seconds", "0")
 EXACT_FILES = ("--format", "wav", "--peak", "float", "--precision", "fp32", "--json")
 
 

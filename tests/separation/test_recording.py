@@ -23,9 +23,16 @@ from numpy.typing import NDArray
 
 from registry.errors import UserError
 from uss_plugins.audio.files import AudioFileError
+from uss_plugins.audio.formats import PeakChoice
 from uss_plugins.audio.overlap_add import fade_in
 from uss_plugins.separation.queries import FixedConditions, classes_query, detected_query
-from uss_plugins.separation.recording import Separation, Settings, separate_recording
+from uss_plugins.separation.recording import (
+    Separation,
+    Settings,
+    make_segmenter,
+    separate_recording,
+)
+from uss_plugins.separation.report import warnings
 
 SHORT = Settings(segment_seconds=0.1, overlap_seconds=0.02)
 SEGMENT, OVERLAP = 1600, 320
@@ -324,12 +331,47 @@ def test_peaks_are_kept_in_float(tmp_path: Path) -> None:
     assert made.outputs[0].path.name == "Low hum.wav"
 
 
-def test_scaling_leaves_alone_what_fits(tmp_path: Path) -> None:
+def test_floating_point_is_scaled_too(tmp_path: Path) -> None:
     settings = Settings(0.1, 0.02, peak="scale")
     made, outputs = separated(
-        tmp_path, smooth(5000), ReturnsItsInput(), classes="0", settings=settings
+        tmp_path, smooth(5000), Louder(), classes="0", settings=settings, subtype="FLOAT"
     )
+    assert np.abs(outputs["Low hum"]).max() == 1
+    expected = 3 * made.gain * read(tmp_path / "in.wav")
+    np.testing.assert_allclose(outputs["Low hum"], expected, atol=1e-6)
+    (line,) = warnings(made)
+    assert f"multiplied by {made.gain:.4f}" in line
+
+
+@pytest.mark.parametrize(("subtype", "peak"), [("PCM_16", "float"), ("FLOAT", "clip")])
+def test_a_peak_that_floating_point_keeps_is_said(
+    tmp_path: Path, subtype: str, peak: PeakChoice
+) -> None:
+    made, outputs = separated(
+        tmp_path,
+        smooth(5000),
+        Louder(),
+        classes="0,1",
+        settings=Settings(0.1, 0.02, peak=peak),
+        subtype=subtype,
+    )
+    assert np.abs(outputs["Low hum"]).max() == pytest.approx(1.5, abs=0.01)
+    assert (made.outputs[0].clipped_samples, made.gain) == (0, 1)
+    lines = warnings(made)
+    assert [line.partition(": ")[0] for line in lines] == [str(one.path) for one in made.outputs]
+    assert all(
+        "peak of 1.50 is over full scale, which floating point keeps" in one for one in lines
+    )
+
+
+def test_scaling_leaves_alone_what_fits(tmp_path: Path) -> None:
+    audio = smooth(5000)
+    audio[7] = -1
+    settings = Settings(0.1, 0.02, peak="scale")
+    made, outputs = separated(tmp_path, audio, ReturnsItsInput(), classes="0", settings=settings)
     assert made.gain == 1
+    assert warnings(made) == []
+    assert outputs["Low hum"].min() == -1
     np.testing.assert_array_equal(outputs["Low hum"], read(tmp_path / "in.wav"))
 
 
@@ -404,6 +446,15 @@ def test_an_output_never_replaces_its_own_input(tmp_path: Path) -> None:
 def test_settings_that_do_not_fit(tmp_path: Path, settings: Settings) -> None:
     with pytest.raises(UserError):
         separated(tmp_path, smooth(100), ReturnsItsInput(), classes="0", settings=settings)
+
+
+def test_without_an_overlap_the_last_segment_is_filled_with_zeros() -> None:
+    segmenter = make_segmenter(Settings(segment_seconds=2, overlap_seconds=0), 10)
+    recording = np.arange(1, 31, dtype=np.float32)[np.newaxis]
+    first, last = [*segmenter.push(recording), *segmenter.finish()]
+    np.testing.assert_array_equal(first.audio, recording[:, :20])
+    np.testing.assert_array_equal(last.audio, np.pad(recording[:, 20:], ((0, 0), (0, 10))))
+    assert (last.context_samples, last.padding_samples) == (0, 10)
 
 
 def test_progress_reaches_the_end(tmp_path: Path) -> None:

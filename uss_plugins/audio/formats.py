@@ -44,10 +44,13 @@ class Encoding:
 
     @property
     def full_scale(self) -> float:
-        """The largest value that fits; infinite for floating point, 1 for what players make integers of."""
-        if self.subtype in FLOATING_POINT:
-            return float("inf")
+        """The largest value within full scale: a step under 1 for integers. The lowest is -1."""
         return 1 - 2.0 ** (1 - self.integer_bits) if self.integer_bits else 1.0
+
+    @property
+    def clips(self) -> bool:
+        """Whether what is over full scale is cut off; lossy formats, too, are played as integers."""
+        return self.subtype not in FLOATING_POINT
 
 
 DRAFT = Encoding("RF64", "FLOAT", ".wav")
@@ -61,7 +64,8 @@ def choose_encoding(
 
     "auto" is FLAC for 16 and 24 bits and for what was lossy (then 24), WAV for 32 bits, floating point,
     and more channels or a higher rate than FLAC has. FLAC asked for by name has at most 24 bits. "same" is
-    the recording's own format. 8 bits and telephone codes become 16. `peak` "float" makes it 32-bit float.
+    the recording's own format. 8 bits and telephone codes become 16. `peak` "float" makes it 32-bit float,
+    which keeps what is over full scale. So does "clip" what is floating point anyway.
 
     Raises:
         UserError: the chosen format cannot hold the channels, rate or floating point asked for.
@@ -110,6 +114,23 @@ def _wav(source: AudioReader, subtype: str) -> Encoding:
     # What comes through a pipe and does not say its length may be long, too.
     long = source.samples * source.channels * sample_bytes > WAV_BYTES or not source.samples
     return Encoding("RF64" if long else "WAV", subtype, ".wav")
+
+
+def encode(
+    audio: NDArray[Any], encoding: Encoding
+) -> tuple[NDArray[Any], NDArray[np.float64], int]:
+    """Values as libsndfile takes them, the same as a reader gets them, and how many are over full scale.
+
+    Those are clipped, if `encoding` clips. What a lossy format makes of the others is not told.
+    """
+    if encoding.integer_bits:
+        integers, over_samples = quantise(audio, encoding.integer_bits)
+        return integers, dequantise(integers), over_samples
+    values = np.asarray(audio, np.float32)
+    over_samples = int(np.count_nonzero(np.abs(values) > 1))
+    if encoding.clips and over_samples:
+        values = np.clip(values, -1, 1)
+    return values, values.astype(np.float64), over_samples
 
 
 def quantise(audio: NDArray[Any], bits: int) -> tuple[NDArray[np.int32], int]:

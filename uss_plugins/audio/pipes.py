@@ -7,6 +7,7 @@ said as ffmpeg and sox say it.
 from __future__ import annotations
 
 import os
+import select
 import stat
 import struct
 from pathlib import Path
@@ -17,7 +18,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from uss_plugins.audio.errors import AudioFileError
-from uss_plugins.audio.formats import Encoding, dequantise, quantise
+from uss_plugins.audio.formats import Encoding, encode
 from uss_plugins.audio.truncation import STREAMED_SIZE
 
 STANDARD = Path("-")
@@ -40,6 +41,17 @@ def is_pipe(path: Path) -> bool:
         return True
 
 
+def open_pipe(path: Path) -> int:
+    """A descriptor of standard input or a named pipe, once there is something in it.
+
+    A signal that is to end the process ends this wait, but not one for the first bytes in libsndfile.
+    """
+    descriptor = 0 if path == STANDARD else os.open(path, os.O_RDONLY)
+    if os.name == "posix":
+        select.select([descriptor], [], [])
+    return descriptor
+
+
 def promised_samples(file: soundfile.SoundFile) -> int:
     """Samples per channel that a pipe's header promises; 0 where it does not know."""
     sample_bytes = SAMPLE_BYTES.get(file.subtype, 8 if file.subtype == "DOUBLE" else 1)
@@ -58,7 +70,7 @@ class PipeWriter:
         samples: per channel; 0 where unknown.
 
     Attributes:
-        peak, clipped_samples, energy: as of `AudioWriter`.
+        peak, over_samples, clipped_samples, energy: as of `AudioWriter`.
 
     Raises:
         AudioFileError: the stream cannot take more.
@@ -70,10 +82,10 @@ class PipeWriter:
     def __init__(
         self, stream: BinaryIO, sample_rate: int, channels: int, encoding: Encoding, samples: int
     ) -> None:
-        self._stream, self._bits = stream, encoding.integer_bits
+        self._stream, self._encoding = stream, encoding
         self._sample_bytes = SAMPLE_BYTES[encoding.subtype]
         self.peak = 0.0
-        self.clipped_samples = 0
+        self.over_samples = self.clipped_samples = 0
         self.energy = 0.0
         self._put(self._header(sample_rate, channels, samples))
 
@@ -82,17 +94,13 @@ class PipeWriter:
         if block.shape[1] == 0:
             return np.asarray(block, np.float64)
         self.peak = max(self.peak, float(np.abs(block).max()))
-        if self._bits is None:
-            values = np.asarray(block, "<f4")
-            kept = values.astype(np.float64)
-            self._put(values.T.tobytes())
-        else:
-            integers, clipped = quantise(block, self._bits)
-            self.clipped_samples += clipped
-            kept = dequantise(integers)
-            # The upper bytes of little-endian integers are the last ones.
-            raw = np.ascontiguousarray(integers.T.astype("<i4")).view(np.uint8).reshape(-1, 4)
-            self._put(raw[:, 4 - self._sample_bytes :].tobytes())
+        values, kept, over_samples = encode(block, self._encoding)
+        self.over_samples += over_samples
+        self.clipped_samples += over_samples if self._encoding.clips else 0
+        # The upper bytes of little-endian integers are the last ones; a float has all four.
+        little = values.T.astype(values.dtype.newbyteorder("<"))
+        raw = np.ascontiguousarray(little).view(np.uint8).reshape(-1, 4)
+        self._put(raw[:, 4 - self._sample_bytes :].tobytes())
         self.energy += float(np.square(kept).sum())
         return kept
 
@@ -113,7 +121,7 @@ class PipeWriter:
         return struct.pack(
             "<4sI4s4sIHHIIHH4sI",
             *(b"RIFF", size + 36 if known else UNKNOWN_SIZE, b"WAVE", b"fmt ", 16),
-            *(PCM_TAG if self._bits else FLOAT_TAG, channels, sample_rate),
+            *(PCM_TAG if self._encoding.integer_bits else FLOAT_TAG, channels, sample_rate),
             *(sample_rate * frame_bytes, frame_bytes, 8 * self._sample_bytes),
             *(b"data", size if known else UNKNOWN_SIZE),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +12,10 @@ import soundfile
 from numpy.typing import NDArray
 
 from uss_plugins.audio.files import AudioFileError, AudioReader
-from uss_plugins.audio.formats import DRAFT, Encoding, dequantise, quantise
+from uss_plugins.audio.formats import DRAFT, Encoding, encode
 from uss_plugins.audio.remembering import RememberingFile
 from uss_plugins.audio.tags import write_tags
+from uss_plugins.files import aside_of
 
 
 class AudioWriter:
@@ -33,7 +33,7 @@ class AudioWriter:
 
     Attributes:
         peak: the largest absolute value written so far, before clipping.
-        clipped_samples: how many values were clipped.
+        over_samples: how many values were over full scale; `clipped_samples`: how many of them were clipped.
         energy: sum of the squares of the values written.
 
     Raises:
@@ -53,12 +53,11 @@ class AudioWriter:
         self.path, self.sample_rate, self.channels = path, sample_rate, channels
         self.encoding, self._draft, self._tags = encoding, draft, dict(tags or {})
         self.peak = 0.0
-        self.clipped_samples = 0
+        self.over_samples = self.clipped_samples = 0
         self.energy = 0.0
-        kind = ".draft" if draft else ""
-        self._aside = path.with_name(f".{path.name}{kind}.{os.getpid()}.part")
+        self._aside = aside_of(path.with_name(f"{path.name}.draft") if draft else path)
+        self._committed = False
         written = DRAFT if draft else encoding
-        self._bits, self._full_scale = written.integer_bits, written.full_scale
         try:
             self._disk = RememberingFile(self._aside)
         except OSError as error:
@@ -94,16 +93,15 @@ class AudioWriter:
         """
         if block.shape[1] == 0:
             return np.asarray(block, np.float64)
+        if self._draft:
+            block = np.asarray(block, np.float32)  # what `commit` will find
         self.peak = max(self.peak, float(np.abs(block).max()))
-        if self._bits is None:
-            limit = self._full_scale
-            self.clipped_samples += int(np.count_nonzero(np.abs(block) > limit))
-            values: NDArray[Any] = np.asarray(np.clip(block, -limit, limit), np.float32)
-            kept = values.astype(np.float64)
-        else:
-            values, clipped = quantise(block, self._bits)
-            self.clipped_samples += clipped
-            kept = dequantise(values)
+        values, kept, over_samples = encode(block, self.encoding)
+        self.over_samples += over_samples
+        if self._draft:
+            values, kept, _ = encode(block, DRAFT)
+        elif self.encoding.clips:
+            self.clipped_samples += over_samples
         self.energy += float(np.square(kept).sum())
         failure: BaseException | None = None
         try:
@@ -138,14 +136,21 @@ class AudioWriter:
         """Finish the file and give it its name; harmless when done already.
 
         Raises:
-            AudioFileError: as `finish`; nothing new is under the final name.
+            AudioFileError: as `finish`, or somebody took the unfinished file away; nothing new is under the
+                final name.
         """
         self.finish(gain)
+        if self._committed:
+            return
         try:
-            if self._aside.exists():
-                self._aside.replace(self.path)
+            self._aside.replace(self.path)
+        except FileNotFoundError:
+            raise AudioFileError(
+                f"{self.path}: was taken away while it was written; let one process at a time write there"
+            ) from None
         except OSError as error:
             raise self._unwritten(error) from None
+        self._committed = True
 
     def discard(self) -> None:
         """Remove what was written; harmless when committed or discarded already."""
@@ -170,8 +175,8 @@ class AudioWriter:
             raise
         self._aside.unlink()
         self._aside = final._aside
-        self.peak, self.clipped_samples = final.peak, final.clipped_samples
-        self.energy = final.energy
+        self.peak, self.energy = final.peak, final.energy
+        self.over_samples, self.clipped_samples = final.over_samples, final.clipped_samples
 
     def _not_begun(self, error: BaseException) -> AudioFileError:
         return AudioFileError(

@@ -197,7 +197,8 @@ def segment_options(command: Command) -> Command:
         click.option(
             "--overlap-seconds",
             type=float,
-            help="Neighbouring segments cross-fade over this.  [default: a tenth of a segment]",
+            help="Neighbouring segments cross-fade over this; 0 cuts hard and implies --pad-last."
+            "  [default: a tenth of a segment]",
         ),
         click.option(
             "--pad-last",
@@ -247,7 +248,8 @@ def output_options(command: Command) -> Command:
             type=click.Choice(["clip", "scale", "float"]),
             default="clip",
             show_default=True,
-            help="Over full scale: clip, turn all parts down alike, or write 32-bit float.",
+            help="Over full scale: clip, except where the format is floating point, which keeps it; turn all"
+            " parts down alike, in any format; or write 32-bit float, to keep it. It is always said.",
         ),
         click.option("--json", "as_json", is_flag=True, help="Print the results as JSON."),
     )

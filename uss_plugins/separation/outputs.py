@@ -6,8 +6,8 @@ Everything is (channels, samples). Each part is a `Track`; here they begin, end 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -37,6 +37,7 @@ class Place:
 class WrittenFile:
     """A finished output: its name, its file, and how loud it is (full scale at 1).
 
+    over_samples: how many values are over full scale, clipped or, in floating point, kept.
     energy: sum of its squared samples.
     residual: whether it is what the others of its folder leave.
     """
@@ -44,6 +45,7 @@ class WrittenFile:
     name: str
     path: Path
     peak: float
+    over_samples: int
     clipped_samples: int
     energy: float
     residual: bool
@@ -81,7 +83,7 @@ class Outputs:
     ) -> None:
         self.folder, self._source, self._encoding = folder, source, encoding
         self._stream = stream
-        self._draft = scale and isfinite(encoding.full_scale)
+        self._draft = scale
         self._model_rate, self._overlap_samples = model_rate, overlap_samples
         self._places = dict(places or {})
         self._tracks: dict[str, Track] = {}
@@ -110,7 +112,7 @@ class Outputs:
         for _name, writer in self._writers:
             writer.discard()
         for folder in reversed(self._made_folders):
-            if not any(folder.iterdir()):
+            with suppress(OSError):  # something is in it
                 folder.rmdir()
 
     def open(self, name: str) -> None:
@@ -146,9 +148,8 @@ class Outputs:
 
     def commit(self) -> tuple[list[WrittenFile], float]:
         """Give all files their names; also the gain they were scaled by, 1 unless one was over full scale."""
-        loudest = max((writer.peak for _, writer in self._writers), default=0.0)
-        full_scale = self._encoding.full_scale
-        gain = full_scale / loudest if self._draft and loudest > full_scale else 1.0
+        over = [writer.peak for _, writer in self._writers if writer.over_samples]
+        gain = self._encoding.full_scale / max(over) if self._draft and over else 1.0
         for _, writer in self._writers:
             writer.finish(gain)
         for _, writer in self._writers:  # only when all of them are whole
@@ -160,6 +161,7 @@ class Outputs:
                 name,
                 writer.path,
                 writer.peak,
+                writer.over_samples,
                 writer.clipped_samples,
                 writer.energy,
                 writer in residuals,

@@ -34,13 +34,14 @@ class Settings:
         is a tenth of a segment.
     batch_size: how many segments are gathered, and how many a model separates at once.
     pad_last: fill a last segment that is too short with zeros, as the released system does, not with what
-        comes before it.
+        comes before it; with an overlap of 0 it is always filled so.
     channels: "shared": one condition, heard in the mid signal, for all channels; "independent": one for each
         channel, or for each group of as many as the model takes.
     residual: write what is left, too.
     consistent: share the recording out among the outputs of a folder and their residual, see
         `uss_plugins.separation.consistency`.
-    format, peak: see `uss_plugins.audio.formats.choose_encoding`; "scale" turns all outputs down alike.
+    format, peak: see `uss_plugins.audio.formats.choose_encoding`; "scale" turns all outputs down alike,
+        whatever their format, if one is over full scale.
     """
 
     segment_seconds: float = 10.0
@@ -180,4 +181,5 @@ def make_segmenter(settings: Settings, sample_rate: int) -> Segmenter:
             f"an overlap of {overlap_seconds} s does not fit segments of {segment_seconds} s;"
             " give at most half of one, and not less than 0"
         )
-    return Segmenter(segment_samples, overlap_samples, settings.pad_last)
+    # Where segments are not to overlap, the last one does not reach back into the one before it.
+    return Segmenter(segment_samples, overlap_samples, settings.pad_last or overlap_samples == 0)

@@ -72,12 +72,16 @@ def manifest_entry(
 
 
 def warnings(separation: Separation) -> list[str]:
-    """Lines about what was done to peaks over full scale."""
+    """Lines about peaks over full scale, and what was done to them."""
     lines = [
-        f"{output.path}: its peak of {output.peak:.2f} is over full scale, {output.clipped_samples}"
-        " values were clipped; use --peak scale or --peak float to keep them"
+        f"{output.path}: its peak of {output.peak:.2f} is over full scale, "
+        + (
+            f"{output.clipped_samples} values were clipped; use --peak scale or --peak float to keep them"
+            if output.clipped_samples
+            else "which floating point keeps, but players clip; use --peak scale to turn it down"
+        )
         for output in separation.outputs
-        if output.clipped_samples
+        if output.over_samples
     ]
     if separation.gain < 1:
         lines.append(
