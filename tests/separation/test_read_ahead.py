@@ -54,9 +54,33 @@ def test_an_error_comes_in_its_turn() -> None:
         next(reading)
 
 
-def test_the_thread_has_ended_when_it_is_closed() -> None:
-    before = threading.active_count()
-    reading = read_ahead(iter(range(100)), 3)
+def test_the_thread_ends_when_it_is_closed() -> None:
+    thread: list[threading.Thread] = []
+
+    def items() -> Iterator[int]:
+        thread.append(threading.current_thread())
+        yield from range(100)
+
+    reading = read_ahead(items(), 3)
     next(reading)
     reading.close()
-    assert threading.active_count() == before
+    thread[0].join(60)
+    assert not thread[0].is_alive()
+
+
+def test_nobody_waits_for_an_item_that_does_not_come() -> None:
+    coming = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        coming.wait(60)
+        yield 2
+
+    reading = read_ahead(items(), 2)
+    assert next(reading) == 1
+    reading.close()
+    assert not coming.is_set()
+    (waiting,) = (one for one in threading.enumerate() if one.name == "read-ahead")
+    assert waiting.daemon
+    coming.set()
+    waiting.join(60)

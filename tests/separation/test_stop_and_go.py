@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,9 @@ import pytest
 import soundfile
 from recordings import CLASSES, entries_of, files_in, report_of, write_noise
 
+from uss_plugins.audio.errors import AudioFileError
 from uss_plugins.cli import main
+from uss_plugins.separation import report
 
 SCRIPT = Path(sys.executable).with_name("uss-plugins")
 
@@ -66,7 +69,7 @@ def test_a_process_that_is_stopped_leaves_whole_files_and_another_goes_on(
         pipe.write(content[:60_000])
         wait_for(lambda: any((out / "long").glob(".Speech.flac.*.part")), process)
         process.send_signal(number)
-    said, errors = process.communicate(timeout=60)
+        said, errors = process.communicate(timeout=60)  # while whoever writes into the pipe stays
     assert process.returncode == exit_code
     assert "Speech.flac" in said
     assert errors.strip() == ("interrupted" if number == signal.SIGINT else "")
@@ -92,6 +95,19 @@ def test_a_process_that_is_stopped_leaves_whole_files_and_another_goes_on(
         ("short.wav", None),
         ("long.wav", None),
     ]
+
+
+def test_a_pipe_into_which_nothing_comes_does_not_keep_a_process(
+    arguments: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "short.wav").unlink()
+    os.mkfifo(tmp_path / "short.wav")
+    process = subprocess.Popen([SCRIPT, *arguments], stderr=subprocess.PIPE, text=True)
+    with (tmp_path / "short.wav").open("wb"):
+        wait_for((tmp_path / "out" / "short" / "separation.json").exists, process)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=60) == (None, "")
+    assert process.returncode == 143
 
 
 def test_a_full_disk_costs_what_does_not_fit_and_a_line(
@@ -138,6 +154,46 @@ def test_what_is_done_already_is_done_again_only_where_something_changed(
     assert done_again()
     assert done_again("--overwrite")
     assert not done_again()
+
+
+def test_only_another_model_is_a_reason_to_do_it_again(
+    arguments: list[str], tiny_model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = shutil.copytree(tiny_model_dir, tmp_path / "model")
+    del arguments[2]
+    arguments[arguments.index(str(tiny_model_dir))] = str(model)
+    arguments[-1] = str(model / "separated")
+    assert "done already" not in run_again(arguments, capsys)
+    write_noise(model / "evaluation" / "report.html", 10)
+    assert "done already" in run_again(arguments, capsys)
+    with (model / "recipe.yaml").open("a") as recipe:
+        recipe.write("# another\n")
+    assert "done already" not in run_again(arguments, capsys)
+
+
+def test_what_could_not_be_reported_is_done_again(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    del arguments[2]
+    run_again(arguments, capsys)
+    made = tmp_path / "out" / "short"
+    before = (made / "Speech.flac").read_bytes()
+
+    def no_space(*_: object) -> None:
+        raise AudioFileError("no space left for the report")
+
+    monkeypatch.setattr(report, "write_report", no_space)
+    with pytest.raises(SystemExit) as exited:
+        main([*arguments, "--pad-last"])
+    monkeypatch.undo()
+    assert exited.value.code == 2
+    assert capsys.readouterr().err == "error: no space left for the report\n"
+    assert (made / "Speech.flac").read_bytes() != before
+    assert "done already" not in run_again(arguments, capsys)
+    assert (made / "Speech.flac").read_bytes() == before
 
 
 def test_after_a_mistake_an_earlier_result_is_as_it_was(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,13 @@ import soundfile
 from numpy.typing import NDArray
 
 from uss_plugins.audio.errors import AudioFileError
-from uss_plugins.audio.pipes import PIPE_FORMATS, STANDARD, is_pipe, promised_samples
+from uss_plugins.audio.pipes import (
+    PIPE_FORMATS,
+    STANDARD,
+    is_pipe,
+    open_pipe,
+    promised_samples,
+)
 from uss_plugins.audio.tags import read_tags
 from uss_plugins.audio.truncation import missing_bytes
 
@@ -49,6 +56,7 @@ class AudioReader:
         self.path = Path(path)
         self._pipe = is_pipe(self.path)
         self._file = _open(self.path, self._pipe)
+        self._reading = Lock()
         self.sample_rate = int(self._file.samplerate)
         self.channels = int(self._file.channels)
         self.format = str(self._file.format)
@@ -68,8 +76,16 @@ class AudioReader:
         self.close()
 
     def close(self) -> None:
-        """Close the file; harmless when closed already."""
-        self._file.close()
+        """Close the file; harmless when closed already.
+
+        libsndfile must not close a file that another thread is reading: that takes no time, but from a pipe
+        it may never end, so then the pipe is left to that thread.
+        """
+        if self._reading.acquire(blocking=not self._pipe):
+            try:
+                self._file.close()
+            finally:
+                self._reading.release()
 
     def blocks(
         self, block_samples: int = BLOCK_SAMPLES, dtype: str = "float32"
@@ -86,7 +102,8 @@ class AudioReader:
         done = 0
         while True:
             try:
-                block = self._file.read(block_samples, dtype=dtype, always_2d=True).T
+                with self._reading:
+                    block = self._file.read(block_samples, dtype=dtype, always_2d=True).T
             except soundfile.LibsndfileError:
                 raise self._broken_off(done) from None
             if block.shape[1] == 0:
@@ -137,11 +154,12 @@ def _open(path: Path, pipe: bool) -> soundfile.SoundFile:
     try:
         if path.is_dir():
             raise AudioFileError(f"{path}: a directory; give the audio files in it")
-        if path == STANDARD:
-            return _only_streamable(soundfile.SoundFile(0, closefd=False), path, pipe)
-        if path.stat().st_size == 0 and not pipe:
+        if pipe or path == STANDARD:
+            file = soundfile.SoundFile(open_pipe(path), closefd=path != STANDARD)
+            return _only_streamable(file, path, pipe)
+        if path.stat().st_size == 0:
             raise AudioFileError(f"{path}: empty (0 bytes); record or export it again")
-        return _only_streamable(soundfile.SoundFile(path), path, pipe)
+        return soundfile.SoundFile(path)
     except FileNotFoundError:
         raise AudioFileError(f"{path}: no such file; check the path") from None
     except OSError as error:

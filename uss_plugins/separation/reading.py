@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from threading import Event, Semaphore, Thread
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ def read_segments(
     on_block: Callable[[NDArray[Any]], None],
     ahead: int = 1,
 ) -> Generator[Segment, None, None]:
-    """Segments of a recording, resampled to `sample_rate` (Hz). Close it before the reader.
+    """Segments of a recording, resampled to `sample_rate` (Hz).
 
     While one is worked on, a thread reads and resamples the next: `ahead` of them wait at most.
 
@@ -42,17 +42,35 @@ def read_segments(
 def read_ahead(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]:
     """The items, made by a thread of its own, `ahead` of them before they are asked for.
 
-    What the thread raises is raised here, in its turn. When this is closed the thread has ended.
+    What the thread raises is raised here, in its turn. When this is closed the thread makes nothing more.
+    Nobody waits for it: it may be reading from a pipe into which nothing comes, and as a daemon it does not
+    keep the process from ending.
     """
-    end = object()
-    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-ahead")
+    wanted, closed = Semaphore(ahead), Event()
+    made: SimpleQueue[tuple[list[Item], BaseException | None]] = SimpleQueue()
+
+    def make() -> None:
+        try:
+            while wanted.acquire() and not closed.is_set():
+                made.put(([next(items)], None))
+        except StopIteration:
+            made.put(([], None))
+        except BaseException as error:
+            made.put(([], error))
+
+    Thread(target=make, name="read-ahead", daemon=True).start()
     try:
-        coming: deque[Future[Any]] = deque(thread.submit(next, items, end) for _ in range(ahead))
-        while (item := coming.popleft().result()) is not end:
-            coming.append(thread.submit(next, items, end))
-            yield item
+        while True:
+            item, error = made.get()
+            if error:
+                raise error
+            if not item:
+                return
+            wanted.release()
+            yield from item
     finally:
-        thread.shutdown(cancel_futures=True)
+        closed.set()
+        wanted.release()
 
 
 def _pieces(reader: AudioReader, sample_rate: int, segmenter: Segmenter) -> Iterator[Piece]:
