@@ -41,7 +41,7 @@ def record(function: Function, inputs: tuple[Tensor, ...]) -> Recording:
         RuntimeError: the function does what a graph cannot hold, or the card has no memory for it.
     """
     static = tuple(one.clone() for one in inputs)
-    stream = torch.cuda.Stream()
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(WARM_UP_CALLS):

@@ -74,16 +74,16 @@ def whole_float32(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    setting: Any = torch.backends.cudnn
-    name, exact = "allow_tf32", False
-    if hasattr(setting, "conv"):  # torch 2.9 and later; there the other may be unreadable
-        setting, name, exact = setting.conv, "fp32_precision", "ieee"
-    before = getattr(setting, name)
-    setattr(setting, name, exact)
+    setting: tuple[Any, str, Any] = (torch.backends.cudnn, "allow_tf32", False)
+    if hasattr(torch.backends.cudnn, "conv"):  # torch 2.9 and later, where that may be unreadable
+        setting = (torch.backends.cudnn.conv, "fp32_precision", "ieee")
+    owner, name, exact = setting
+    before = getattr(owner, name)
+    setattr(owner, name, exact)
     try:
         yield
     finally:
-        setattr(setting, name, before)
+        setattr(owner, name, before)
 
 
 def convolution(kernel: Tensor, dtype: torch.dtype) -> Layer:

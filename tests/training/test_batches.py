@@ -8,11 +8,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from pytorch_lightning import LightningModule
 from training.two_tones import SEGMENT_SAMPLES, TwoTones, anchors_of, tones_recipe
 
 from registry.errors import UserError
@@ -63,7 +64,8 @@ def test_batches_for_a_gpu_are_pinned(monkeypatch: pytest.MonkeyPatch, there: bo
     assert not Devices("cpu").on_cuda
     assert Devices("auto").on_cuda == Devices("cuda").on_cuda == there
     batches, section = both_kinds(TwoTones())[1], tones_recipe().training
-    both = loaders(LightningModule(), batches, batches, section, pin_memory=there)
+    system: Any = SimpleNamespace(global_step=0)
+    both = loaders(system, batches, batches, section, pin_memory=there)
     assert [one.pin_memory for one in both] == [there, there]
 
 

@@ -102,7 +102,9 @@ class PreparedResUNet:
             return torch.cat(
                 [
                     self._estimate(self._net, self._known(one), own, one)
-                    for one, own in zip(mixture.split(1), biases.split(1), strict=True)
+                    for one, own in zip(
+                        torch.split(mixture, 1), torch.split(biases, 1), strict=True
+                    )
                 ]
             )
 
