@@ -27,7 +27,7 @@ __all__ = ["CHECKS", "Finding", "Outcome", "check", "examine", "sample_parameter
 CHECKS = {
     "builds": "it is built without a network",
     "attributes": "what it declares of itself is true",
-    "shapes": "shapes are right for several batch sizes, channels and odd lengths",
+    "shapes": "shapes are right for several batch sizes, channels, odd and even lengths",
     "finite": "silence and loud input stay finite",
     "independent": "items of a batch do not depend on each other",
     "repeatable": "the same input gives the same output in evaluation mode",
@@ -35,7 +35,7 @@ CHECKS = {
     "gradients": "gradients reach all parameters that are to be trained",
     "stored": "saved and loaded, it gives the same output",
     "devices": "it moves between devices whole",
-    "bf16": "it computes and learns under bfloat16",
+    "bf16": "it computes and learns under bfloat16 autocast",
     "clips": "labels, clips and known truth of a corpus",
 }
 """Name of a check -> what it asserts."""

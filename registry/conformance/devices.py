@@ -4,19 +4,20 @@ The trace needs no second device. It runs one call on the CPU and pretends that 
 inputs lie on another device: what is computed from them lies there too, what is created without saying
 where does not, and an operation that takes tensors of both kinds would fail on a real device. A tensor
 made for the device of another, by `device=x.device`, `x.new_zeros`, `zeros_like(x)` or `.to(x.device)`,
-lies where it should. Tensors without dimensions may mix, as they may in PyTorch, and so may indices.
-It does not see a device that is spelt out, such as `device="cpu"`.
+lies where it should. What may stay on the CPU beside them, as PyTorch allows: tensors without dimensions,
+indices into what moved, and what `copy_` copies. It does not see a device that is spelt out, such as
+`device="cpu"`.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -25,12 +26,11 @@ from registry.conformance.subject import Subject, named_outputs
 
 _CPU_TO_GPU_TOLERANCE = 2e-2  # of the output's norm; a GPU may convolve in TF32
 _REMEDY = "register constants by register_buffer(..., persistent=False); create tensors with device=x.device"
-_CREATE = {
-    "arange", "as_tensor", "bartlett_window", "blackman_window", "empty", "eye", "from_numpy", "full",
-    "hamming_window", "hann_window", "kaiser_window", "linspace", "logspace", "ones", "rand", "randint",
-    "randn", "randperm", "tensor", "zeros",
-}  # fmt: skip
-_MAY_MIX = {"copy_", "index", "index_put", "index_put_", "_index_put_impl_"}
+_CREATE = frozenset({*_device_constructors(), torch.normal})
+"""What lies on the CPU if no device is given; so does what no mode sees, such as `torch.from_numpy`."""
+_CREATE_LIKE = frozenset({torch.tensor, torch.as_tensor, torch.asarray, torch.normal})
+"""Those of them that, given a tensor, create where it lies."""
+_INDEX = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index"}
 
 
 class LeftBehindError(Exception):
@@ -90,7 +90,6 @@ class _Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, network: nn.Module, inputs: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.moved: dict[int, Tensor] = {}  # by storage; kept, so that no address is used again
-        self.created = False  # whether what is created now lies on the CPU
         self.move([*network.parameters(), *network.buffers(), *_tensors(inputs)])
 
     def __enter__(self) -> _Trace:
@@ -101,27 +100,39 @@ class _Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Note tensors as lying on the device."""
         self.moved.update({_storage(tensor): tensor for tensor in tensors})
 
-    def stay(self, tensors: Sequence[Tensor]) -> None:
-        """Note tensors as lying on the CPU."""
-        for tensor in tensors:
-            self.moved.pop(_storage(tensor), None)
+    def put(self, tensor: Tensor, moved: bool) -> Tensor:
+        """A tensor that lies on the device or does not; a copy, where its storage has the other place."""
+        if self.has(tensor) == moved:
+            return tensor
+        tensor = tensor.clone()
+        self.moved.pop(_storage(tensor), None)
+        if moved:
+            self.move([tensor])
+        return tensor
 
     def has(self, tensor: Tensor) -> bool:
+        """Whether a tensor lies on the device."""
         return _storage(tensor) in self.moved
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        taken = _tensors((args, kwargs))
-        sized = [tensor for tensor in taken if tensor.ndim and tensor.numel()]
-        moved = [tensor for tensor in sized if self.has(tensor)]
-        if moved and len(moved) < len(sized) and func.overloadpacket.__name__ not in _MAY_MIX:
-            stray = next(tensor for tensor in sized if not self.has(tensor))
-            raise LeftBehindError(
-                f"a tensor of shape {tuple(stray.shape)} stays on the CPU when it moves ({func})"
-            )
+        name, taken = func.overloadpacket.__name__, _tensors((args, kwargs))
+        if name == "copy_":  # between devices, too; what it copies into stays where it lies
+            return func(*args, **(kwargs or {}))
+        moved = any(map(self.has, taken))
+        if moved:
+            together = _tensors((args[0], args[2:])) if name in _INDEX else taken
+            self._expect_moved(together, func)
         output = func(*args, **(kwargs or {}))
-        if moved or any(map(self.has, taken)) or not (sized or self.created):
+        if moved or not taken:
             self.move(_tensors(output))
         return output
+
+    def _expect_moved(self, tensors: Sequence[Tensor], func: Any) -> None:
+        for tensor in tensors:
+            if tensor.ndim and tensor.numel() and not self.has(tensor):
+                raise LeftBehindError(
+                    f"a tensor of shape {tuple(tensor.shape)} stays on the CPU when it moves ({func})"
+                )
 
 
 class _Creations(TorchFunctionMode):
@@ -133,24 +144,27 @@ class _Creations(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        name = getattr(func, "__name__", "")
-        if name in ("numpy", "__array__") and self.trace.has(args[0]):
+        if getattr(func, "__name__", "") in ("numpy", "__array__") and self.trace.has(args[0]):
             raise LeftBehindError("a tensor is made a NumPy array where it lies")
-        on_cpu = name in _CREATE and kwargs.get("device") is None and not _is_method(func)
-        outer, self.trace.created = self.trace.created, self.trace.created or on_cpu
-        try:
-            output = func(*args, **kwargs)
-        finally:
-            self.trace.created = outer
-        if on_cpu or name == "cpu":
-            self.trace.stay(_tensors(output))
-        elif name in _CREATE or (name in ("to", "type_as", "cuda") and _names_device(args, kwargs)):
-            self.trace.move(_tensors(output))
-        return output
+        output = func(*args, **kwargs)
+        moved = self._brings(func, args, kwargs)
+        return output if moved is None else self.trace.put(output, moved)
 
-
-def _is_method(func: Any) -> bool:
-    return inspect.ismethoddescriptor(func)
+    def _brings(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> bool | None:
+        """Whether a call puts its output on the device, or on the CPU; None: it lies where its input does."""
+        name = getattr(func, "__name__", "")
+        if name == "cpu":
+            return False
+        if name in ("to", "type_as", "cuda"):
+            return True if _names_device(args, kwargs) else None
+        if func not in _CREATE and name != "new_tensor":
+            return None
+        if kwargs.get("device") is not None:
+            return True
+        if func in _CREATE and func not in _CREATE_LIKE:
+            return False
+        given = [each for each in (*args[:2], *kwargs.values()) if isinstance(each, Tensor)]
+        return bool(given) and self.trace.has(given[0])
 
 
 def _names_device(args: Sequence[Any], kwargs: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 from registry.conformance.report import Report
 from registry.conformance.subject import Subject
 
-BF16_TOLERANCE = 0.5
+BF16_TOLERANCE = 0.1  # random small built-ins stay below 0.03; digits that are lost soon cost 0.2
 _DRAWS = 2  # dropout may hide a parameter from one
 _SHOWN = 3
 
@@ -65,22 +65,29 @@ def _expect_finite(name: str, gradient: Tensor, report: Report) -> None:
 
 
 def check_bf16(subject: Subject, report: Report) -> None:
-    """Under bfloat16 autocast, as `precision: bf16` trains, it computes about the same, and learns."""
+    """Under bfloat16 autocast, as `precision: bf16` trains, it computes nearly the same, and learns.
+
+    Weights stay in float32, and autocast says which operations round. `module.to(torch.bfloat16)` is not
+    asked for: it rounds windows, filter banks and running statistics too, and PyTorch's FFTs take no
+    bfloat16, so that nothing with a spectrogram could keep it.
+    """
     inputs = subject.inputs(1)
     with torch.no_grad():
         exact = subject.call(*inputs)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         rounded = subject.call(*inputs)
+    worst = 0.0
     for name, value in rounded.items():
         if report.finite(f"{name} under bf16", value, "compute what overflows in float32"):
             distance = float((value.detach().float() - exact[name]).norm())
             error = distance / max(float(exact[name].norm()), 1e-9)
+            worst = max(worst, error)
             report.expect(
                 error <= BF16_TOLERANCE,
                 f"{name} under bf16 is {error:.0%} off its value in float32",
                 "compute what loses its digits in float32, under torch.autocast(..., enabled=False)",
             )
-            report.note = f"autocast; {name} within {max(error, 1e-4):.2%} of float32"
+    report.note = f"autocast; within {max(worst, 1e-4):.2%} of float32"
     _learn_under_bf16(subject, report)
 
 

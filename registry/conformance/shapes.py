@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from registry.conformance.report import Report
-from registry.conformance.subject import Subject
+from registry.conformance.subject import USUAL_SECONDS, Subject
 from registry.contracts import QueryOutput
 from registry.errors import UserError
 
@@ -124,18 +125,28 @@ def _check_class_index(subject: Subject, report: Report) -> None:
 
 
 def check_shapes(subject: Subject, report: Report) -> None:
-    """The shapes of the contract for several batch sizes, each at another odd length, and channels."""
-    lengths = sorted({1, *(round(s * _rate(subject)) | 1 for s in (ODD_SECONDS, 0.5))})
+    """The shapes of the contract for several batch sizes, lengths and channels.
+
+    Each odd length comes with an even one: a net that halves the length may bring back one kind only.
+    """
+    lengths = _lengths(subject)
     channels = _channel_counts(subject, report)
-    for index, batch_size in enumerate(BATCH_SIZES):
-        samples = lengths[index % len(lengths)]
+    for samples, batch_size in zip(lengths, cycle(BATCH_SIZES), strict=False):
         check_output(subject, subject.inputs(batch_size, samples), report)
     looked_at = [f"batches of {', '.join(map(str, BATCH_SIZES))}"]
     if subject.kind != "embedding":
-        looked_at.append(f"{', '.join(map(str, lengths))} samples")
+        looked_at.append(f"{', '.join(map(str, sorted(lengths)))} samples")
     if subject.kind == "separator":
         looked_at.append(channels)
     report.note = "; ".join(looked_at)
+
+
+def _lengths(subject: Subject) -> list[int]:
+    """One sample, an odd few and an odd half second; then two, an even few, and half a second as it is."""
+    if subject.kind == "embedding":
+        return [1] * len(BATCH_SIZES)  # of no meaning
+    odd = sorted({1, *(round(s * _rate(subject)) | 1 for s in (ODD_SECONDS, USUAL_SECONDS))})
+    return [*odd, 2, *(samples - 1 for samples in odd[1:])]
 
 
 def _rate(subject: Subject) -> int:

@@ -115,6 +115,19 @@ class RoundsLengths(Masker):
         return super().forward(mixture, condition)[..., : max(2, mixture.shape[-1] // 2 * 2)]
 
 
+class HalvesLengthsAndDoublesThem(Masker):
+    """An odd length comes back as it was, an even one a sample shorter."""
+
+    def __init__(self, condition_size: int) -> None:
+        super().__init__(condition_size)
+        halve = nn.Conv1d(1, 8, 3, stride=2, padding=1)
+        double = nn.ConvTranspose1d(8, 1, 3, stride=2, padding=1)
+        self.conv = nn.Sequential(halve, double)  # type: ignore[assignment]
+
+    def forward(self, mixture: Tensor, condition: Tensor) -> Tensor:
+        return self.scale(mixture, condition)
+
+
 class OneChannelOnly(Masker):
     def forward(self, mixture: Tensor, condition: Tensor) -> Tensor:
         return super().forward(mixture, condition)[:, :1]
@@ -234,6 +247,13 @@ class MixesTypes(Masker):
         return torch.lerp(mixture, super().scale(mixture, condition), 0.9)
 
 
+class LosesDigitsWhenRounded(Masker):
+    """Large numbers that cancel: bfloat16 keeps two or three digits of them."""
+
+    def scale(self, mixture: Tensor, condition: Tensor) -> Tensor:
+        return (super().scale(mixture, condition) + 1001.4) - 1000
+
+
 class LosesItselfWhenRounded(Masker):
     def scale(self, mixture: Tensor, condition: Tensor) -> Tensor:
         features = super().scale(mixture, condition)
@@ -255,6 +275,7 @@ BROKEN: dict[str, list[tuple[str, type[Any], str]]] = {
     ],
     "shapes": [
         ("separator", RoundsLengths, "the estimate has shape (2, 1, 10); make it (2, 1, 11)"),
+        ("separator", HalvesLengthsAndDoublesThem, "has shape (3, 1, 399); make it (3, 1, 400)"),
         ("separator", OneChannelOnly, "the estimate has shape (2, 1, 11); make it (2, 2, 11)"),
     ],
     "finite": [
@@ -288,6 +309,11 @@ BROKEN: dict[str, list[tuple[str, type[Any], str]]] = {
     ],
     "bf16": [
         ("separator", MixesTypes, "calling it raised RuntimeError: expected dtype float"),
+        (
+            "separator",
+            LosesDigitsWhenRounded,
+            "off its value in float32; compute what loses its digit",
+        ),
         ("separator", LosesItselfWhenRounded, "the estimate under bf16 holds NaN or infinity"),
     ],
 }
