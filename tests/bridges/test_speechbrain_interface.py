@@ -63,6 +63,34 @@ def test_a_batch_is_separated_by_classes(separation: Separation, folder: Path) -
     assert torch.allclose(everything[..., 1], parts[..., 0], atol=1e-6)
 
 
+@torch.no_grad()
+def test_a_class_without_anchors_is_asked_for_by_what_is_heard_of_it(folder: Path) -> None:
+    separation, mix = Separation.from_hparams(folder), noise(2, 5000)
+    known = separation(mix)
+    model = separation.model
+    model.query_bank[1] = 0.0
+    parts = separation(mix)
+    assert torch.equal(parts[..., [0, 2, 3]], known[..., [0, 2, 3]])  # these keep their means
+    mask = torch.eye(len(CLASS_NAMES))[[1, 1]]
+    condition = model.condition_from_mask(model.listen(mix), mask)
+    assert torch.allclose(parts[..., 1], model(mix[:, None], condition)[:, 0], atol=1e-6)
+
+
+@torch.no_grad()
+def test_a_class_that_latent_conditions_do_not_know_is_left_out(tmp_path: Path) -> None:
+    recipe = settle_sample_rate(parse_recipe({**RECIPE, "embedding": {"name": "latent"}}, ""), RATE)
+    model = build_model(recipe, CLASS_NAMES, CLASS_IDS)
+    model.query_bank[[0, 3]] = torch.rand(2, model.condition_size)
+    save_model(model, tmp_path / "model", recipe)
+    separation, mix = Separation.from_hparams(tmp_path / "model"), noise(1, 900)
+    assert torch.equal(separation(mix), separation(mix, classes=[CLASS_NAMES[0], CLASS_NAMES[3]]))
+    with pytest.raises(UserError, match=r"no condition for Siren, which had no anchors .*a query$"):
+        separation(mix, classes=["Speech", "Siren"])
+    separation.model.query_bank.zero_()
+    with pytest.raises(UserError, match="nothing to extract"):
+        separation(mix)
+
+
 def test_a_file_of_any_rate_is_separated_by_an_example(
     separation: Separation, folder: Path, tmp_path: Path
 ) -> None:

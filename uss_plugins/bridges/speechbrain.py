@@ -6,7 +6,7 @@ parts = separation.separate_file("street.wav", classes=["Speech", "Siren"])  # (
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from uss_plugins.ecosystems import import_speechbrain
 from uss_plugins.labels.lookup import find_in
 from uss_plugins.separation.folder import load_model
 from uss_plugins.separation.model import UniversalSeparator
-from uss_plugins.separation.queries import ClassConditions, Conditions, choose_condition
+from uss_plugins.separation.queries import bank_condition
 from uss_plugins.separation.query_audio import audio_query
 
 if TYPE_CHECKING:
@@ -79,20 +79,20 @@ class Separation(Pretrained):
         """Extract from `mix` (batch, samples), at the model's rate: (batch, samples, sources).
 
         classes: names or ids; a source for each. query: files of example audio; one source like them. Without
-        either, a source for each of the model's classes.
+        either, a source for each of the model's classes, in their order. A class that had no anchors in
+        training has no mean condition: where conditions are classes it is asked for by what the query net
+        hears of it; elsewhere it cannot be asked for, and is left out of the model's classes.
 
         Raises:
-            UserError: the model knows no such class, or a file cannot be read.
+            UserError: the model knows no such class, or has no condition for it, or a file cannot be read.
         """
         mix = mix.to(self.model.query_bank.device)
-        # Conditions are those of `uss-plugins separate`, each item of the batch a segment of its own.
         with torch.no_grad():
-            cues = self._conditions(classes, query)(mix)
-            sources = []
-            for name in cues[0]:
-                condition = torch.stack([cue[name].condition for cue in cues])  # type: ignore[misc]
-                audio = mix.unsqueeze(1).expand(-1, self.model.channels, -1)
-                sources.append(self.model(audio, condition).mean(1))
+            audio = mix.unsqueeze(1).expand(-1, self.model.channels, -1)
+            sources = [
+                self.model(audio, condition).mean(1)
+                for condition in self._conditions(mix, classes, query)
+            ]
         return torch.stack(sources, dim=2)
 
     def separate_file(
@@ -114,20 +114,48 @@ class Separation(Pretrained):
         return self.separate_batch(mix, **chosen)
 
     def _conditions(
-        self, classes: Sequence[str] | None, query: str | Path | Sequence[str | Path] | None
-    ) -> Conditions:
+        self,
+        mix: Tensor,
+        classes: Sequence[str] | None,
+        query: str | Path | Sequence[str | Path] | None,
+    ) -> list[Tensor]:
+        """The condition (batch, condition_size) of each source."""
+        if query is None:
+            return self._class_conditions(mix, self._indices(classes))
+        if classes is not None:
+            raise UserError("classes and query both say what to extract; give one of them")
+        paths = [query] if isinstance(query, (str, Path)) else query
+        (condition,) = audio_query(self.model, [Path(path) for path in paths]).conditions.values()
+        return [condition.expand(len(mix), -1)]
+
+    def _indices(self, classes: Sequence[str] | None) -> list[int]:
+        """The classes that are asked for, or all; those that there is a condition for."""
         model = self.model
-        if query is not None:
-            if classes is not None:
-                raise UserError("classes and query both say what to extract; give one of them")
-            paths = [query] if isinstance(query, (str, Path)) else query
-            return audio_query(model, [Path(path) for path in paths])
-        names = model.class_names if classes is None else classes
-        groups: Mapping[str, Sequence[int]] = {
-            model.class_names[index]: (index,)
-            for index in (find_in(model.class_names, model.class_ids, name) for name in names)
-        }
-        if not groups:
+        wanted = list(range(len(model.class_names)))
+        if classes is not None:
+            found = (find_in(model.class_names, model.class_ids, name) for name in classes)
+            wanted = list(dict.fromkeys(found))
+        known = [index for index in wanted if model.class_indexed or model.query_bank[index].any()]
+        if classes is not None and (unknown := set(wanted) - set(known)):
+            names = ", ".join(model.class_names[index] for index in sorted(unknown))
+            raise UserError(
+                f"the model has no condition for {names}, which had no anchors in training; give a query"
+            )
+        if not known:
             raise UserError("nothing to extract: the model knows no classes; give a query")
-        source = choose_condition(model, [index for (index,) in groups.values()])
-        return ClassConditions(model, groups, threshold=None, source=source, always=True)
+        return known
+
+    def _class_conditions(self, mix: Tensor, indices: Sequence[int]) -> list[Tensor]:
+        """Of each class its mean in training, or without one what the query net hears of it in `mix`."""
+        model = self.model
+        heard = None
+        conditions = []
+        for index in indices:
+            if model.query_bank[index].any():
+                conditions.append(bank_condition(model, [index]).expand(len(mix), -1))
+                continue
+            heard = model.listen(mix) if heard is None else heard
+            mask = torch.zeros(len(mix), len(model.class_names), device=mix.device)
+            mask[:, index] = 1.0
+            conditions.append(model.condition_from_mask(heard, mask))
+        return conditions
