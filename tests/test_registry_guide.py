@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
 
 import pytest
-from command_line import RunCli
+from project_wheel import Environment, build_project_wheel, run
 
 from registry import Plugins, load_plugins
 from registry.conformance import CHECKS, examine
@@ -23,6 +24,7 @@ COMPONENTS = {
     "A separator": ("separator", "Gated"),
     "A corpus": ("corpus", "Tones"),
 }
+FEW_STEPS = "recipe: {tagger: {steps: 2, validate_every: 2}, evaluation: {pairs_per_class: 1}}\n"
 
 pytest_plugins = ["registry.conformance.pytest_plugin"]
 
@@ -80,14 +82,27 @@ def test_the_tables_have_every_check_hook_and_filled_in_parameter() -> None:
         assert all(f"`{name}`" in row for name in COMPOSED_PARAMETERS[kind])
 
 
-def test_the_first_command_writes_what_the_guide_says_to_edit(
-    run_cli: RunCli, tmp_path: Path
-) -> None:
+def test_the_commands_lead_to_a_figure(tmp_path: Path) -> None:
+    """As shown, beside a wheel of this project; pip without its index, the grid cut to some steps."""
+    environment = Environment.make(tmp_path / "environment", build_project_wheel(tmp_path))
+    page = PAGES["From nothing to a figure"]
     (commands,) = blocks("From nothing to a figure", "sh")
-    verb, *arguments = commands.splitlines()[0].partition("#")[0].split()
-    assert verb == "uss-plugins"
-    assert run_cli(*arguments, "--output-dir", tmp_path).returncode == 0
-    (edited,) = re.findall(r"`my-net/(src/\S+)`", PAGES["From nothing to a figure"])
-    (size,) = re.findall(r"such as `(\w+)`", PAGES["From nothing to a figure"])
+    new, install, check, benchmark = (
+        line.partition("#")[0].split()[1:] for line in commands.splitlines()
+    )
+    environment.cli(*new, cwd=tmp_path)
+    (edited,) = re.findall(r"`my-net/(src/\S+)`", page)
+    (size,) = re.findall(r"such as `(\w+)`", page)
     assert f"{size}: int = " in (tmp_path / "my-net" / edited).read_text()
-    assert (tmp_path / "my-net" / "grid.yaml").is_file()
+
+    offline = ["--no-index", "--no-build-isolation", "--disable-pip-version-check"]
+    pip = [sys.executable, "-m", "pip", "--python", environment.python]
+    run(*pip, *install, *offline, cwd=tmp_path)
+    assert environment.cli(*check, cwd=tmp_path).endswith("1 passed, 0 failed\n")
+
+    grid = tmp_path / "my-net" / "grid.yaml"
+    grid.write_text(grid.read_text().replace("steps: 100", "steps: 4") + FEW_STEPS)
+    table = environment.cli(*benchmark, cwd=tmp_path)
+    assert "my_net" in table
+    (row,) = json.loads((tmp_path / "exp" / "my-net" / "grid.json").read_text())["rows"]
+    assert (row["state"], row["figures"]["steps"]) == ("done", 4)

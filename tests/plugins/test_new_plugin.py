@@ -1,4 +1,4 @@
-"""What `uss-plugins new` writes is a plug-in: built, installed, tested, checked, listed, measured, trained.
+"""What `uss-plugins new` writes is a plug-in: built, installed, tested, checked, listed, planned, trained.
 
 The path of a newcomer, for each kind, in a fresh environment beside the built wheel of this project.
 """
@@ -61,6 +61,10 @@ def test_a_new_plug_in_works_from_its_installation_to_its_training(
         "-m", "pytest", "benchmarks", "--collect-only", "-q", "-p", "no:cacheprovider", cwd=ROOT
     )
     assert f"[{name}]" in collected or f"[{name}-" in collected or f"-{name}]" in collected
+
+    planned = environment.cli("benchmark", package / "grid.yaml", "--dry-run", cwd=tmp_path)
+    assert planned.startswith("1 cells, 100 steps of training each; 0 combinations are impossible")
+    assert name in planned.splitlines()[1]
 
     settings = [part for value in TINY for part in ("--set", value)]
     experiment = tmp_path / "experiment"
