@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from uss_plugins.exporting.asteroid_export import export_asteroid
 from uss_plugins.recipe import parse_recipe
 from uss_plugins.separation.folder import load_model, save_model
 
+CPU = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
 CLASS_NAMES, CLASS_IDS = ("Speech", "Siren", "Rain"), ("/m/09x0r", "/m/03kmc9", "/m/06mb1")
 SEPARATORS: dict[str, dict[str, Any]] = {
     "resunet_small": {"stage_channels": [4, 4], "window_size": 256, "hop_size": 128},
@@ -72,29 +74,33 @@ def read(path: Path) -> torch.Tensor:
     return torch.from_numpy(audio)
 
 
-USE = """
-import sys
-import uss_plugins.exporting.asteroid_model
-from asteroid.models import BaseModel
-model = BaseModel.from_pretrained(sys.argv[1])
-assert type(model).__name__ == "FixedQuerySeparator" and model.sample_rate == 16000
-model.separate(sys.argv[2])
-"""
+def shown(language: str) -> str:
+    """The main README's block of a language about Asteroid."""
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^## Use a model in Asteroid\n(.*?)^## ", text, re.M | re.S)
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```", section, re.M | re.S)
+    return str(found)
 
 
-def test_from_pretrained_and_separate_give_the_models_estimate(
+def test_the_readmes_three_uses_give_the_models_estimate(
     model_dir: Path, mixture: Path, tmp_path: Path, run_cli: RunCli
 ) -> None:
-    out = tmp_path / "out.pth"
-    exported = run_cli("export", "asteroid", model_dir, "--classes", "Siren", out)
+    """Exported; by from_pretrained and separate; by Asteroid's command."""
+    export, infer = (line.partition("#")[0].split() for line in shown("sh").splitlines())
+    places = {"exp/demo/model": model_dir, "siren.pth": tmp_path / "siren.pth"}
+    exported = run_cli(*(places.get(word, word) for word in export[1:]))
     assert exported.returncode == 0, exported.stderr
     assert "extracts Siren" in exported.stdout
-    used = subprocess.run(
-        [sys.executable, "-c", USE, str(out), str(mixture)], capture_output=True, text=True
-    )
-    assert used.returncode == 0, used.stderr
-    heard = read(tmp_path / "mixture_est1.wav")
-    torch.testing.assert_close(heard, expected(model_dir, mixture, 1), rtol=1e-3, atol=1e-4)
+    street = mixture.rename(tmp_path / "street.wav")
+    known = "\nassert type(model).__name__ == 'FixedQuerySeparator' and model.sample_rate == 16000"
+    for command in (["-c", shown("python") + known], infer[1:]):
+        used = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, env=CPU, capture_output=True, text=True
+        )
+        assert used.returncode == 0, used.stderr
+        heard = read(tmp_path / "street_est1.wav")
+        torch.testing.assert_close(heard, expected(model_dir, street, 1), rtol=1e-3, atol=1e-4)
+        (tmp_path / "street_est1.wav").unlink()
 
 
 def test_asteroids_command_separates(model_dir: Path, mixture: Path, tmp_path: Path) -> None:
@@ -130,7 +136,7 @@ def test_the_installed_script_runs_in_a_process_that_knows_the_class(
         [sys.executable, "-c", known, script, str(out), "--files", str(mixture)],
         capture_output=True,
         text=True,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        env=CPU,
     )
     assert inferred.returncode == 0, inferred.stderr
     heard = read(tmp_path / "mixture_est1.wav")
