@@ -29,6 +29,8 @@ READMES = (
     "recipes/synthetic/README.md",
     "recipes/audioset/README.md",
     "recipes/text/README.md",
+    "recipes/speakers/README.md",
+    "recipes/speechbrain/README.md",
 )
 COMPOSED = """
 import sys
@@ -42,9 +44,10 @@ print(type(model.separator).__module__, model.separator.condition_size, check("s
 
 
 def block(language: str) -> str:
-    """The one block of a language that the main README has."""
+    """The one block of a language that the main README has of a plug-in."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+    (section,) = re.findall(r"^## Write a plug-in\n(.*?)^## ", text, re.M | re.S)
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```", section, re.M | re.S)
     return str(found)
 
 
@@ -127,6 +130,9 @@ def unknown_options(readme: str, words: list[str]) -> set[str]:
     if words[0].startswith("--"):
         scripts = "".join(path.read_text() for path in (ROOT / "recipes").glob("*/*.sh"))
         known = set(re.findall(r"--[a-z-]+", scripts)).union(*map(options_of, VERBS))
+        for hparams in (ROOT / "recipes").glob("*/hparams.yaml"):  # SpeechBrain's: keys are options
+            keys = re.findall(r"^(\w+):", hparams.read_text(encoding="utf-8"), re.M)
+            known |= {f"--{key}" for key in keys}
         return options_in(words) - known
     return set()
 
@@ -144,7 +150,7 @@ def test_every_target_and_file_exists(readme: str) -> None:
         if words[0] == "make":
             assert words[1] in targets, (readme, words)
         for word in words:
-            if re.fullmatch(r"recipes/\S+\.(sh|yaml)", word):
+            if re.fullmatch(r"recipes/\S+\.(sh|yaml|py)", word):
                 assert (ROOT / word).is_file(), (readme, words)
             if re.fullmatch(r"\w+\.yaml", word) and readme != "README.md":
                 assert (ROOT / readme).with_name(word).is_file(), (readme, words)
