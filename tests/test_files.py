@@ -32,8 +32,8 @@ def test_leftovers_of_ended_processes_go_and_those_at_work_keep_theirs(tmp_path:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     mine = aside_of(tmp_path / "last.ckpt").name
-    gone = mine.replace(str(os.getpid()), str(ended.pid))
-    others = mine.replace(socket.gethostname().partition(".")[0], "another-machine")
+    gone = mine.replace(f".{os.getpid()}.", f".{ended.pid}.")
+    others = mine.replace(f".{socket.gethostname().partition('.')[0]}.", ".elsewhere.")
     assert len({mine, gone, others}) == 3
     kept = {mine, "last.ckpt", "notes.part"}
     for name in {gone, others} | kept:

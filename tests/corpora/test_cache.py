@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from registry import load_plugins
 from registry.conformance import check
 from registry.contracts import ClipUnreadableError, Corpus
 from uss_plugins.corpora.cache import CLIPS_PER_FILE, FULL_SCALE, CachedCorpus
+from uss_plugins.files import aside_of
 
 CLIPS = 2 * CLIPS_PER_FILE + 5
 UNREADABLE = 70
@@ -105,7 +107,8 @@ def test_what_a_killed_rendering_left_is_removed(cached: CachedCorpus) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     whole = set(cached.folder.iterdir())
-    (cached.folder / f".00001.samples.npy.{ended.pid}.part").touch()
+    part = aside_of(cached.folder / "00001.samples.npy").name
+    (cached.folder / part.replace(f".{os.getpid()}.", f".{ended.pid}.")).touch()
     cached.render()
     assert set(cached.folder.iterdir()) == whole
 
