@@ -52,7 +52,7 @@ def trial(device: torch.device) -> dict[str, Any]:
     seconds: of the compiled module; eager_seconds: of the same without compiling.
     error: of the compiled module, against float32.
     """
-    net = make_separator(len(classes())).to(device, memory_format=torch.channels_last)
+    net = make_separator(len(classes())).to(device).to(memory_format=torch.channels_last)
     inputs = (
         noise(1, 1, SEGMENT_SECONDS * RATE).to(device),
         torch.rand(1, len(classes())).to(device),
