@@ -66,6 +66,8 @@ def test_jsrun_is_read_by_lightning(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert launched_place() == Place(5, 8, 1)
 
 
-def test_work_is_dealt_out() -> None:
-    assert [number for number in range(20) if Place(5, 8).mine(number)] == [5, 13]
-    assert all(Place().mine(number) for number in range(5))
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+def test_shares_are_everything_once(size: int) -> None:
+    shares = [Place(rank, size).share_of(range(7)) for rank in range(size)]
+    assert sorted(item for share in shares for item in share) == list(range(7))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from uss_plugins.ecosystems import import_lightning_environments
+
+Item = TypeVar("Item")
 
 LEFT_TO_LIGHTNING = ("LSB_", "OMPI_", "PMI")
 """Beginnings of the variables of jsrun and mpirun, which Lightning reads."""
@@ -22,9 +26,9 @@ class Place:
     world_size: int = 1
     local_rank: int = 0
 
-    def mine(self, number: int) -> bool:
-        """Whether piece of work `number` is this process's."""
-        return number % self.world_size == self.rank
+    def share_of(self, items: Sequence[Item]) -> list[Item]:
+        """Every `world_size`-th item, so that all are some process's and none is two's."""
+        return list(items[self.rank :: self.world_size])
 
 
 def launched_place() -> Place:

@@ -9,7 +9,6 @@ from recordings import write_noise
 
 from registry.errors import UserError
 from uss_plugins.separation.many.listing import list_tasks
-from uss_plugins.separation.many.share import Share
 
 
 def listed(given: list[Path], out: Path) -> dict[str, str]:
@@ -63,10 +62,3 @@ def test_a_list_that_is_none(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "all.txt").write_bytes(content)
     with pytest.raises(UserError, match=said):
         list_tasks([tmp_path / "all.txt"], tmp_path / "out")
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 8])
-def test_shares_are_everything_once(size: int) -> None:
-    shares = [Share(rank, size).of(range(7)) for rank in range(size)]
-    assert sorted(item for share in shares for item in share) == list(range(7))
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from registry.errors import UserError
+from uss_plugins.launched import Place
 from uss_plugins.separation.many.manifest import Manifest, manifest_path, read_manifest
-from uss_plugins.separation.many.share import Share
 
 
 def test_each_process_has_a_manifest_of_its_own(tmp_path: Path) -> None:
-    assert manifest_path(tmp_path, Share()) == tmp_path / "manifest.jsonl"
-    assert manifest_path(tmp_path, Share(1, 4, 1)) == tmp_path / "manifest-1-of-4.jsonl"
+    assert manifest_path(tmp_path, Place()) == tmp_path / "manifest.jsonl"
+    assert manifest_path(tmp_path, Place(1, 4, 1)) == tmp_path / "manifest-1-of-4.jsonl"
 
 
 def test_lines_are_there_at_once_and_the_last_of_an_input_counts(tmp_path: Path) -> None:

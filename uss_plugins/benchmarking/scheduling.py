@@ -37,7 +37,7 @@ def run_phase(works: Sequence[Work], slots: Slots, place: Place, report: Report)
 
     report: called with each of this process's works that ends.
     """
-    mine = [work for number, work in enumerate(works) if place.mine(number)]
+    mine = place.share_of(works)
     waiting = deque(work for work in mine if read_outcome(work.folder) is None)
     free = list(range(slots.jobs))
     running: list[Running] = []

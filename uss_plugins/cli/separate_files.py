@@ -17,8 +17,8 @@ from registry.errors import UserError
 from uss_plugins.cli.separate_options import SeparateOptions
 
 if TYPE_CHECKING:
+    from uss_plugins.launched import Place
     from uss_plugins.separation.many.listing import Task
-    from uss_plugins.separation.many.share import Share
     from uss_plugins.separation.many.workers import Died
     from uss_plugins.separation.recording import Separation
 
@@ -43,16 +43,16 @@ class Outcome:
 
 def separate_all(files: Sequence[Path], options: SeparateOptions) -> int:
     """Separate this process's share of the recordings and say what was made; the exit code."""
+    from uss_plugins.launched import launched_place
     from uss_plugins.separation.many.listing import list_tasks
     from uss_plugins.separation.many.manifest import Manifest, manifest_path
-    from uss_plugins.separation.many.share import find_share
 
-    share = find_share()
-    tasks = share.of(list_tasks(files, options.output_dir))
+    place = launched_place()
+    tasks = place.share_of(list_tasks(files, options.output_dir))
     results: dict[int, dict[str, Any]] = {}
     with (
-        closing(_outcomes(tasks, options, share)) as outcomes,
-        Manifest(manifest_path(options.output_dir, share)) as manifest,
+        closing(_outcomes(tasks, options, place)) as outcomes,
+        Manifest(manifest_path(options.output_dir, place)) as manifest,
     ):
         for task, outcome in outcomes:
             manifest.add(outcome.entry)
@@ -66,22 +66,22 @@ def separate_all(files: Sequence[Path], options: SeparateOptions) -> int:
         click.echo(json.dumps({"recordings": [results[one] for one in sorted(results)]}, indent=2))
     failed = sum("error" in result for result in results.values())
     # A launcher ends all processes as soon as one fails; what failed here is in the manifest.
-    return 2 if failed and share.size == 1 else 0
+    return 2 if failed and place.world_size == 1 else 0
 
 
 def _outcomes(
-    tasks: Sequence[Task], options: SeparateOptions, share: Share
+    tasks: Sequence[Task], options: SeparateOptions, place: Place
 ) -> Generator[tuple[Task, Outcome], None, None]:
     from uss_plugins.cli.separate_run import prepare_work
     from uss_plugins.separation.many.workers import run_in_workers
 
     if options.jobs == 1:
-        work = prepare_work(0, options=options, share=share)
+        work = prepare_work(0, options=options, place=place)
         for task in tasks:
             with progress_bar(task.path) as progress:
                 yield task, work(task, progress)
         return
-    prepare = partial(prepare_work, options=options, share=share)
+    prepare = partial(prepare_work, options=options, place=place)
     with closing(run_in_workers(prepare, tasks, options.jobs)) as done:
         for task, result in done:
             yield task, result if isinstance(result, Outcome) else death(task, options, result)

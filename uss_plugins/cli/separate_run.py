@@ -17,9 +17,9 @@ from uss_plugins.cli.separate_options import CUDA_BATCH_SIZE, NOT_OF_RESULTS, Se
 
 if TYPE_CHECKING:
     from uss_plugins.cli.separate_files import Progress, SeparateOne
+    from uss_plugins.launched import Place
     from uss_plugins.separation.hierarchy.plan import Selection
     from uss_plugins.separation.many.listing import Task
-    from uss_plugins.separation.many.share import Share
     from uss_plugins.separation.model import UniversalSeparator
     from uss_plugins.separation.recording import Separation, Settings
 
@@ -98,15 +98,15 @@ class SeparateTask:
         return Outcome(result, entry, lines, list(warnings))
 
 
-def prepare_work(worker: int, *, options: SeparateOptions, share: Share) -> SeparateTask:
+def prepare_work(worker: int, *, options: SeparateOptions, place: Place) -> SeparateTask:
     """Get ready to separate recordings, as one of `options.jobs` processes. Raises as `open_separator`."""
     from uss_plugins.separation.folder import model_files
+    from uss_plugins.separation.many.devices import device_for
     from uss_plugins.separation.many.done import settings_digest
-    from uss_plugins.separation.many.share import device_for
 
     if options.jobs > 1:
         _share_cores(options.jobs)
-    options = replace(options, device=device_for(options.device, worker, share))
+    options = replace(options, device=device_for(options.device, worker, place))
     separate_one = open_separator(options)
     values = {name: one for name, one in asdict(options).items() if name not in NOT_OF_RESULTS}
     examples = (*options.query_files, *options.not_query_files)

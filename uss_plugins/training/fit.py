@@ -81,7 +81,8 @@ def fit(
         raise UserError(
             f"{folder}: holds an unfinished training; add --resume, or choose another folder"
         )
-    remove_leftovers(folder / CHECKPOINTS)
+    # One training writes here; if it is continued on another machine, the first has been lost.
+    remove_leftovers(folder / CHECKPOINTS, of_all_machines=True)
     progress = TrainingProgress(description, section.steps, shown)
     best = MovableCheckpoint(
         folder / CHECKPOINTS, BEST, monitor=monitor, mode="max", enable_version_counter=False

@@ -63,17 +63,21 @@ class TrainingProgress(Callback):
             self._bar.add_task(self.description, total=self.steps, completed=trainer.global_step)
             self._bar.start()
 
+    def _count(self) -> None:
+        now = time.monotonic()
+        self.seconds, self._last = self.seconds + now - self._last, now
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Advance the bar."""
-        now = time.monotonic()
-        self.seconds, self._last = self.seconds + now - self._last, now
+        self._count()
         if self._bar:
             self._bar.update(self._bar.task_ids[0], completed=trainer.global_step)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """One line of figures."""
+        self._count()
         if self._bar and not trainer.sanity_checking:
             metrics = trainer.callback_metrics
             known = [

@@ -26,12 +26,12 @@ from typing import Any
 
 from registry.errors import UserError
 from uss_plugins.files import write_text
-from uss_plugins.separation.many.share import Share
+from uss_plugins.launched import Place
 
 
-def manifest_path(output_dir: Path, share: Share) -> Path:
+def manifest_path(output_dir: Path, place: Place) -> Path:
     """Where the manifest of a process is."""
-    own = f"-{share.rank}-of-{share.size}" if share.size > 1 else ""
+    own = f"-{place.rank}-of-{place.world_size}" if place.world_size > 1 else ""
     return output_dir / f"manifest{own}.jsonl"
 
 
