@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "synthetic"
-STRATEGIES = ("hard", "soft", "latent", "learnable")
+STRATEGIES = ("soft", "hard", "latent", "learnable")
 TINY = {
     "corpus.clip_seconds": "3.0",
     "corpus.classes": '["Speech", "Siren", "White noise"]',
