@@ -23,6 +23,7 @@ class Recorder:
         self.replays = 0
         self.off_by = 0.0
         self.error = ""
+        self.empty = False
 
     def record(self, function: Function, inputs: tuple[Tensor, ...]) -> Recording:
         if self.error:
@@ -33,6 +34,8 @@ class Recorder:
 
         def replay() -> None:
             self.replays += 1
+            if self.empty:
+                return
             output.copy_(function(*static) + self.off_by)
 
         return Recording(static, output, replay)
@@ -62,17 +65,45 @@ def test_the_second_call_of_a_shape_is_recorded_and_later_ones_replayed(recorder
     assert [result.tolist() for result in results] == [[2.0 * n + 1] * 3 for n in range(4)]
 
 
-def test_the_shapes_used_least_lately_are_forgotten(recorder: Recorder) -> None:
+def test_only_so_many_shapes_are_recorded(recorder: Recorder) -> None:
     calls = CapturedCalls(scaled_sum)
-    sizes = list(range(1, KEPT_SHAPES + 2))
-    for size in sizes:
-        for _ in range(2):
-            calls(torch.ones(size), torch.ones(size))
-    assert [shape[0] for shape in recorder.shapes] == sizes
-    calls(torch.ones(sizes[-1]), torch.ones(sizes[-1]))
-    assert len(recorder.shapes) == len(sizes)
-    calls(torch.ones(1), torch.ones(1))
-    assert [shape[0] for shape in recorder.shapes] == [*sizes, 1]
+    for _ in range(3):
+        for size in range(1, KEPT_SHAPES + 3):
+            assert calls(torch.ones(size), torch.ones(size)).tolist() == [3.0] * size
+    assert [shape[0] for shape in recorder.shapes] == list(range(1, KEPT_SHAPES + 1))
+
+
+def test_a_recording_of_nothing_is_not_used(recorder: Recorder) -> None:
+    recorder.empty = True
+    calls = CapturedCalls(scaled_sum)
+    results = [calls(torch.full((2,), float(n)), torch.ones(2)).tolist() for n in range(4)]
+    assert results == [[2.0 * n + 1] * 2 for n in range(4)]
+    assert len(recorder.shapes) == 1
+
+
+def test_recordings_make_room_for_calls_that_need_their_memory(
+    recorder: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
+    full = [False]
+
+    def needs_memory(x: Tensor, y: Tensor) -> Tensor:
+        if full[0]:
+            full[0] = False
+            raise torch.OutOfMemoryError("no room")
+        return scaled_sum(x, y)
+
+    calls = CapturedCalls(needs_memory)
+    for _ in range(3):
+        calls(torch.ones(2), torch.ones(2))
+    full[0] = True
+    assert calls(torch.ones(3), torch.ones(3)).tolist() == [3.0] * 3
+    assert "memory is needed" in caplog.text
+    replays = recorder.replays
+    assert calls(torch.ones(2), torch.ones(2)).tolist() == [3.0] * 2
+    assert recorder.replays == replays
+    full[0] = True
+    with pytest.raises(torch.OutOfMemoryError):
+        calls(torch.ones(3), torch.ones(3))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ kernels as computing. The second call of a shape is recorded, later ones are rep
 from __future__ import annotations
 
 import logging
-from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 KEPT_SHAPES = 4
-"""Graphs that are kept: each holds the memory of all its activations."""
+"""Graphs that are made, of the shapes that come first: each holds the memory of all its activations."""
 
 WARM_UP_CALLS = 3
 
@@ -40,17 +39,20 @@ def record(function: Function, inputs: tuple[Tensor, ...]) -> Recording:
     Raises:
         RuntimeError: the function does what a graph cannot hold, or the card has no memory for it.
     """
+    device = inputs[0].device
     static = tuple(one.clone() for one in inputs)
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(WARM_UP_CALLS):
-            function(*static)
-    torch.cuda.current_stream().wait_stream(stream)
-    graph = torch.cuda.CUDAGraph()
-    # Other threads read and write files meanwhile, and may touch the card.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        output = function(*static)
+    # Of the inputs' own card, which need not be the current one: by default all of this is.
+    with torch.cuda.device(device):
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(stream):
+            for _ in range(WARM_UP_CALLS):
+                function(*static)
+        torch.cuda.current_stream(device).wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        # Other threads read and write files meanwhile, and may touch the card.
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+            output = function(*static)
     return Recording(static, output, graph.replay)
 
 
@@ -58,43 +60,51 @@ class CapturedCalls:
     """A function of tensors on a GPU, whose calls are recorded once for each shape and then replayed.
 
     The function must always do the same for the same shapes. A recording is used only if it reproduces the
-    call that it was made of; where none can be made, calls stay as they are, and a warning is logged.
+    call that it was made of; where none can be made, calls stay as they are, and a warning is logged. Where
+    the memory of recordings is needed for other calls, they are given up.
     """
 
     def __init__(self, function: Function) -> None:
         self._function = function
-        self._recordings: OrderedDict[Key, Recording] = OrderedDict()
-        self._calls: Counter[Key] = Counter()
-        self._gave_up = False
+        self._recordings: dict[Key, Recording] = {}
+        self._called: set[Key] = set()
+        self._records = True
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """The function of the inputs, in memory of the caller's own."""
         key = tuple(tuple(one.shape) for one in inputs)
         recording = self._recordings.get(key)
-        if recording is None:
-            self._calls[key] += 1
+        if recording is not None:
+            return _replayed(recording, inputs)
+        try:
             result = self._function(*inputs)
-            if self._calls[key] > 1 and not self._gave_up:
-                self._record(key, inputs, result)
-            return result
-        self._recordings.move_to_end(key)
-        return _replayed(recording, inputs)
+        except torch.OutOfMemoryError:
+            if not self._recordings:
+                raise
+            self._give_up("its memory is needed")
+            result = self._function(*inputs)
+        if key in self._called and self._records and len(self._recordings) < KEPT_SHAPES:
+            self._record(key, inputs, result)
+        self._called.add(key)
+        return result
 
     def _record(self, key: Key, inputs: tuple[Tensor, ...], expected: Tensor) -> None:
         try:
             recording = record(self._function, inputs)
-            same = torch.allclose(_replayed(recording, inputs), expected, rtol=1e-2, atol=1e-2)
+            recording.output.fill_(float("nan"))  # lest a recording of nothing pass
+            made = _replayed(recording, inputs)
         except RuntimeError as error:
-            same, reason = False, str(error).splitlines()[0]
-        else:
-            reason = "the replayed call gave another result"
-        if not same:
-            self._gave_up = True
-            logger.warning("no CUDA graph of the separator, which costs some speed: %s", reason)
+            self._give_up(str(error).splitlines()[0])
             return
-        self._recordings[key] = recording
-        if len(self._recordings) > KEPT_SHAPES:
-            self._recordings.popitem(last=False)
+        if torch.allclose(made, expected, rtol=1e-2, atol=1e-2):
+            self._recordings[key] = recording
+        else:
+            self._give_up("the replayed call gave another result")
+
+    def _give_up(self, reason: str) -> None:
+        self._recordings.clear()
+        self._records = False
+        logger.warning("no CUDA graphs of the separator, which costs some speed: %s", reason)
 
 
 def _replayed(recording: Recording, inputs: tuple[Tensor, ...]) -> Tensor:

@@ -71,7 +71,10 @@ def test_the_thread_ends_when_it_is_closed() -> None:
 def test_nobody_waits_for_an_item_that_does_not_come() -> None:
     coming = threading.Event()
 
+    threads = []
+
     def items() -> Iterator[int]:
+        threads.append(threading.current_thread())
         yield 1
         coming.wait(60)
         yield 2
@@ -80,7 +83,7 @@ def test_nobody_waits_for_an_item_that_does_not_come() -> None:
     assert next(reading) == 1
     reading.close()
     assert not coming.is_set()
-    (waiting,) = (one for one in threading.enumerate() if one.name == "read-ahead")
+    (waiting,) = threads
     assert waiting.daemon
     coming.set()
     waiting.join(60)

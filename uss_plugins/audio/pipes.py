@@ -47,8 +47,10 @@ def open_pipe(path: Path) -> int:
     A signal that is to end the process ends this wait, but not one for the first bytes in libsndfile.
     """
     descriptor = 0 if path == STANDARD else os.open(path, os.O_RDONLY)
-    if os.name == "posix":
-        select.select([descriptor], [], [])
+    if hasattr(select, "poll"):
+        waiting = select.poll()
+        waiting.register(descriptor, select.POLLIN)
+        waiting.poll()
     return descriptor
 
 

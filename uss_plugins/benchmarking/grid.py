@@ -34,7 +34,8 @@ class Budget(Section):
     """What each combination may spend on training: steps, or seconds of steps and validations.
 
     Seconds become steps by a short trial before the training, whose result is kept with the combination, so
-    that its schedule fits and the training can be repeated exactly. Its warm-up is a tenth of it at most.
+    that its schedule fits and the training can be repeated exactly. Its `warm_up_steps`
+    are a tenth of it at most.
     """
 
     steps: Positive | None = None

@@ -13,6 +13,8 @@ from uss_plugins.audio.files import AudioReader
 from uss_plugins.audio.overlap_add import Segment, Segmenter
 from uss_plugins.audio.resampling import StreamingResampler
 
+PATIENCE_SECONDS = 1.0
+
 Item = TypeVar("Item")
 Piece = tuple[list[NDArray[Any]], "Segment | None"]
 """Blocks of a recording as they are read, and the segment that the last of them completes."""
@@ -43,8 +45,8 @@ def read_ahead(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]
     """The items, made by a thread of its own, `ahead` of them before they are asked for.
 
     What the thread raises is raised here, in its turn. When this is closed the thread makes nothing more.
-    Nobody waits for it: it may be reading from a pipe into which nothing comes, and as a daemon it does not
-    keep the process from ending.
+    It is waited for only for a moment, in which it ends what it computes: it may be reading from a pipe into
+    which nothing comes, and as a daemon it does not keep the process from ending.
     """
     wanted, closed = Semaphore(ahead), Event()
     made: SimpleQueue[tuple[list[Item], BaseException | None]] = SimpleQueue()
@@ -58,7 +60,8 @@ def read_ahead(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]
         except BaseException as error:
             made.put(([], error))
 
-    Thread(target=make, name="read-ahead", daemon=True).start()
+    thread = Thread(target=make, name="read-ahead", daemon=True)
+    thread.start()
     try:
         while True:
             item, error = made.get()
@@ -71,6 +74,7 @@ def read_ahead(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]
     finally:
         closed.set()
         wanted.release()
+        thread.join(PATIENCE_SECONDS)
 
 
 def _pieces(reader: AudioReader, sample_rate: int, segmenter: Segmenter) -> Iterator[Piece]:

@@ -86,10 +86,10 @@ class _Crew(Generic[Item, Result]):
             if connection not in self._working:
                 raise RuntimeError(f"a worker died ({died.exit_code})") from None
             item = self._working.pop(connection)
-            if isinstance(error, EOFError):
-                yield item, died
-            else:  # reset: it died before it took the item
+            if isinstance(error, ConnectionResetError):  # it died before it took the item
                 self._waiting.append(item)
+            else:
+                yield item, died
             if self._waiting:
                 self.start(number)
         else:
