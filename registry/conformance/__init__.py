@@ -125,8 +125,11 @@ def sample_parameters(kind: str, factory: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _built(make: Callable[[], Any], report: Report) -> Any:
-    """The component, or None and a finding."""
-    with refused_network() as asked:
+    """The component, or None and a finding. Its random weights are the same whenever it is examined."""
+    import torch
+
+    with refused_network() as asked, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
         try:
             component = make()
         except Exception as error:

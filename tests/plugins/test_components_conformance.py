@@ -23,7 +23,7 @@ REDUCED: dict[str, dict[str, Any]] = {
     "speechbrain_ecapa": {
         **SPEAKER,
         "attention_channels": 4,
-        "se_channels": 4,
+        "se_channels": 16,
         "res2net_scale": 4,
     },
     "speechbrain_xvector": SPEAKER,

@@ -64,6 +64,23 @@ def test_a_check_leaves_weights_statistics_mode_and_randomness_as_they_were() ->
     assert all(parameter.grad is None for parameter in separator.parameters())
 
 
+def test_what_is_examined_has_the_same_weights_each_time() -> None:
+    built: list[torch.Tensor] = []
+
+    def noted(condition_size: int) -> Masker:
+        made = Masker(condition_size)
+        built.append(torch.cat([one.detach().flatten() for one in made.parameters()]))
+        return made
+
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        expected = torch.rand(3)
+        torch.manual_seed(seed)
+        next(examine("separator", noted))
+        assert torch.equal(torch.rand(3), expected)
+    assert torch.equal(built[0], built[1])
+
+
 def test_wrong_parameters_are_the_callers_mistake() -> None:
     with pytest.raises(ParameterError, match="separator: unknown parameter 'depth'"):
         list(examine("separator", Masker, {"depth": 3}))
