@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -13,6 +14,10 @@ import pytest
 from command_line import RunCli
 from distributions import install
 from plugin_distributions import DISTRIBUTIONS
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and their processes inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
