@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -46,6 +47,23 @@ def test_a_kernel_is_kept_once_and_laid_out_for_every_shape(
         x = x.contiguous(memory_format=torch.channels_last)
         assert torch.equal(layer(x), make(plain.clone())(x))
         assert kept_bytes(layer) == plain.nbytes
+
+
+@pytest.mark.parametrize(("channels", "times"), [(8, 2), (384, 4)])
+def test_a_small_kernel_is_not_laid_out_for_every_length_of_a_strip(
+    channels: int, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = FusedConvolution(kernel(channels, channels, 3, 3))
+    lay_out, seen = torch.ops.mkldnn._reorder_convolution_weight, []
+
+    def counted(*arguments: Any) -> Any:
+        seen.append(arguments)
+        return lay_out(*arguments)
+
+    monkeypatch.setattr(torch.ops.mkldnn, "_reorder_convolution_weight", counted)
+    for frames in (20, 18, 20, 40):
+        layer(kernel(1, channels, frames, 4))
+    assert len(seen) == times
 
 
 @pytest.mark.skipif(not hasattr(torch.backends.cudnn, "conv"), reason="torch before 2.9")

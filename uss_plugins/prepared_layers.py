@@ -19,6 +19,9 @@ from torch.nn import functional as F
 
 Fingerprint = tuple[tuple[int, int], ...]
 
+SMALL_KERNEL_BYTES = 1 << 18
+"""Up to here one layout is as fast as another over a factor of two in frames; beyond, 100 times slower."""
+
 
 class Layer(Protocol):
     """A convolution of any sort."""
@@ -116,18 +119,29 @@ def channels_last(kernel: Tensor) -> Tensor:
     return kernel.contiguous(memory_format=torch.channels_last)
 
 
+def layout_of(x: Tensor, kernel: Tensor) -> tuple[int, int]:
+    """What of the shape (B, K, T, F) of `x` decides how a kernel is laid out for it: equal where layouts are.
+
+    A small kernel meets strips that differ by a few frames in turns, and wants the same layout for all of
+    them. Any layout gives the same result: one that an operator does not want it converts at each call.
+    """
+    frames = x.shape[2]
+    small = kernel.numel() * kernel.element_size() <= SMALL_KERNEL_BYTES
+    return x.shape[3], frames.bit_length() if small else frames
+
+
 class FusedConvolution:
     """oneDNN's. Its bias is per channel, not per item: items that differ in it come one at a time.
 
-    The kernel's layout depends on the shape of what it meets, so it is laid out again when that changes. No
-    other copy is kept: kernels are most of what a prepared net takes.
+    The kernel's layout depends on the shape of what it meets, so it is laid out again when that changes in
+    what `layout_of` names. No other copy is kept: kernels are most of what a prepared net takes.
     """
 
     def __init__(self, kernel: Tensor, groups: int = 1) -> None:
         self.groups = groups
         self.padding = [size // 2 for size in kernel.shape[2:]]
         self._kernel = kernel.contiguous()
-        self._shape: torch.Size | None = None
+        self._layout: tuple[int, int] | None = None
 
     def __call__(
         self,
@@ -137,11 +151,11 @@ class FusedConvolution:
         slope: float | None = None,
         into: Tensor | None = None,
     ) -> Tensor:
-        if x.shape != self._shape:
+        if layout_of(x, self._kernel) != self._layout:
             self._kernel = torch.ops.mkldnn._reorder_convolution_weight(
                 self._kernel.to_dense(), self.padding, [1, 1], [1, 1], self.groups, list(x.shape)
             )
-            self._shape = x.shape
+            self._layout = layout_of(x, self._kernel)
         place = (self.padding, [1, 1], [1, 1], self.groups)
         own = None if bias is None else bias[0]
         if into is None:
@@ -166,7 +180,7 @@ class FusedUpsampling:
     def __init__(self, kernel: Tensor) -> None:
         self.stride = list(kernel.shape[2:])
         self._kernel = kernel.transpose(0, 1)  # as laid out: (out_channels, in_channels, *size)
-        self._shape: torch.Size | None = None
+        self._layout: tuple[int, int] | None = None
 
     def __call__(
         self,
@@ -177,12 +191,12 @@ class FusedUpsampling:
         into: Tensor | None = None,
     ) -> Tensor:
         place = ([0, 0], [0, 0], self.stride, [1, 1], 1)
-        if x.shape != self._shape:
+        if layout_of(x, self._kernel) != self._layout:
             plain = self._kernel.to_dense().transpose(0, 1).contiguous()
             self._kernel = torch.ops.mkldnn._reorder_convolution_transpose_weight(
                 plain, *place, list(x.shape)
             )
-            self._shape = x.shape
+            self._layout = layout_of(x, self._kernel)
         own = None if bias is None else bias[0]
         y = torch.ops.mkldnn._convolution_transpose_pointwise(
             x, self._kernel, own, *place, *_unary(slope)
