@@ -192,7 +192,7 @@ def segment_options(command: Command) -> Command:
     return _add(
         command,
         click.option(
-            "--segment-seconds", type=float, help="[default: 10; 2 with --levels and --node]"
+            "--segment-seconds", type=float, help="[default: 10.23; 2 with --levels and --node]"
         ),
         click.option(
             "--overlap-seconds",

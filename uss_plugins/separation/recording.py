@@ -24,12 +24,16 @@ from uss_plugins.separation.queries import Conditions
 LONGEST_SEGMENT_SECONDS = 3600.0
 """A segment is in memory as a whole, several times over."""
 
+SHORTEST_SEGMENT_SECONDS = 5.0
+"""What a model sees of a recording's end, if segments are as long: no less well separated than with more."""
+
 
 @dataclass(frozen=True)
 class Settings:
     """How recordings are separated and written.
 
-    segment_seconds: length of the segments that a model sees.
+    segment_seconds: length of the segments that a model sees. By default the paper's STFT has 1024 frames in
+        it, of which a ResUNet computes 32 at a time: ten seconds would take as long.
     overlap_seconds: what neighbours share and cross-fade over: 0 cuts hard, half a segment is the most; None
         is a tenth of a segment.
     batch_size: how many segments are gathered, and how many a model separates at once.
@@ -44,7 +48,7 @@ class Settings:
         whatever their format, if one is over full scale.
     """
 
-    segment_seconds: float = 10.0
+    segment_seconds: float = 10.23
     overlap_seconds: float | None = None
     batch_size: int = 1
     pad_last: bool = False
@@ -181,5 +185,10 @@ def make_segmenter(settings: Settings, sample_rate: int) -> Segmenter:
             f"an overlap of {overlap_seconds} s does not fit segments of {segment_seconds} s;"
             " give at most half of one, and not less than 0"
         )
-    # Where segments are not to overlap, the last one does not reach back into the one before it.
-    return Segmenter(segment_samples, overlap_samples, settings.pad_last or overlap_samples == 0)
+    return Segmenter(
+        segment_samples,
+        overlap_samples,
+        # Where segments are not to overlap, the last one does not reach back into the one before it.
+        pad_last=settings.pad_last or overlap_samples == 0,
+        shortest_samples=min(segment_samples, round(SHORTEST_SEGMENT_SECONDS * sample_rate)),
+    )
