@@ -12,12 +12,13 @@ import csv
 import io
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from registry.contracts import KeepsFiles
 from registry.errors import UserError
@@ -40,7 +41,7 @@ def save_model(model: UniversalSeparator, folder: Path, recipe: Recipe) -> None:
 
 
 def load_model(folder: str | Path, device: str = "cpu") -> UniversalSeparator:
-    """The model of a folder, in evaluation mode.
+    """The model of a folder, in evaluation mode. Its weights stay in the file until they are used.
 
     Raises:
         UserError: no model folder, a part of it is broken, or a component is not installed.
@@ -48,7 +49,7 @@ def load_model(folder: str | Path, device: str = "cpu") -> UniversalSeparator:
     folder = Path(folder)
     recipe, names, ids = read_head(folder)
     model = build_model(recipe, names, ids, query_net_files(folder))
-    load_weights(model, folder / WEIGHTS)
+    load_weights(model, folder / WEIGHTS, mapped=True)
     return model.eval().to(device)
 
 
@@ -131,8 +132,12 @@ def save_weights(module: nn.Module, path: Path) -> None:
         save_file(state, aside)
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
+def load_weights(module: nn.Module, path: Path, *, mapped: bool = False) -> None:
     """Fill a module from a file that holds exactly its keys and shapes.
+
+    mapped: leave the values in the file, from where the system fetches them when they are used and only then,
+        as those of a query net that nobody asks. The file may be replaced or removed meanwhile, as all
+        writers of this project do it, but not be written over. What the module changes stays in its memory.
 
     Raises:
         UserError: the file cannot be read, or holds other keys or shapes; the first few are named.
@@ -158,4 +163,13 @@ def load_weights(module: nn.Module, path: Path) -> None:
             " the recipe or the weights were changed since they were written"
         )
     with torch.no_grad():
-        module.load_state_dict(state)
+        module.load_state_dict(
+            {key: value.to(wanted[key].dtype) for key, value in state.items()},
+            assign=mapped and not _shares_memory(wanted),
+        )
+
+
+def _shares_memory(state: Mapping[str, Tensor]) -> bool:
+    """Whether some tensors are the same under several names, which assigning one by one would end."""
+    places = [value.data_ptr() for value in state.values() if value.numel()]
+    return len(set(places)) < len(places)
