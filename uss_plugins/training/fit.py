@@ -94,11 +94,11 @@ def fit(
         LearningRateMonitor("step"),
     ]
     if ema_decay is not None:
-        callbacks.insert(0, moving_average(ema_decay))
+        callbacks.insert(0, MovingAverage(ema_decay))
     with quiet_lightning():
         trainer = lightning.Trainer(
             accelerator=devices.accelerator,
-            devices=devices.devices,
+            devices=devices.of_machine,
             num_nodes=devices.num_nodes,
             precision="bf16-mixed" if section.precision == "bf16" else "32-true",
             max_steps=section.steps,
@@ -147,13 +147,22 @@ def last_checkpoint(folder: Path) -> Path:
     return folder / CHECKPOINTS / f"{LAST}.ckpt"
 
 
-def moving_average(decay: float) -> WeightAveraging:
+class MovingAverage(WeightAveraging):
     """The exponential moving average of weights and statistics, taken after every step.
 
     By interpolation, which leaves alone what does not move. Lightning's own `EMAWeightAveraging` adds two
     products, whose rounding pulls a frozen net and the constants of a front end away from their values.
     """
-    return WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+
+    def __init__(self, decay: float) -> None:
+        super().__init__(multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+
+    def on_fit_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        """Follow the module to its device: the average was made before Lightning moved that there."""
+        assert self._average_model is not None
+        self._average_model.module.to(pl_module.device)
 
 
 def take_weights(system: lightning.LightningModule, checkpoint: Path) -> None:

@@ -185,7 +185,8 @@ class SeparationSystem(StepSeededSystem):
         if self.condition_from == "mixture":
             return heard
         clean = self.separator.condition_from_audio(mixture.targets, classes)
-        is_clean = torch.rand(len(classes), 1).to(heard.device) < 0.5
+        drawn = torch.rand(len(classes), 1)
+        is_clean = drawn.to(heard.device, non_blocking=True) < 0.5
         return torch.where(is_clean, clean, heard)
 
     def separated(self, batch: SegmentBatch) -> tuple[Mixture, Tensor]:

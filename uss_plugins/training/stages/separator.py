@@ -75,7 +75,8 @@ def train_separator(experiment: Experiment) -> dict[str, Any]:
     )
     if not result.in_first_process:
         return {}
-    model.query_bank.copy_(bank_of(experiment, model, train, anchors["train"]))
+    bank = bank_of(experiment, model, train, anchors["train"])
+    model.query_bank.copy_(bank)  # only now: to move a model replaces its buffers
     figures = figures_of(experiment, system, result) | {"tagger_seconds": tagger["seconds"]}
     write_json(folder / FIGURES, figures)
     save_model(model, experiment.model_folder, recipe)

@@ -83,6 +83,7 @@ def train_tagger(experiment: Experiment) -> dict[str, Any]:
     )
     if not result.in_first_process:
         return {}
+    query_net.to(experiment.torch_device)  # Lightning has taken it off
     figures = {
         "test_map": average_precision_on(query_net, test, section.batch_size),
         "validation_map": result.best_score,
