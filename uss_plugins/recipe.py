@@ -124,6 +124,8 @@ class AnchorSection(Section):
     method: Literal["largest_area", "sliding", "random"] = "largest_area"
     """By a detector's frames; by a tagger that hears one segment after the other; or anywhere."""
     batch_size: Positive = 32
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes that read clips beside the one that listens."""
     exclusive: Probability | None = None
     """Train only on anchors in which the tagger hears no other class with more than this probability; None
     takes all. A class that would lose all its anchors keeps them."""

@@ -69,6 +69,8 @@ def test_mining_is_refused_to_launched_processes(
         ({}, 4, 1, 4),
         ({"WORLD_SIZE": "4"}, 4, 1, 4),
         ({"WORLD_SIZE": "16"}, 8, 2, 16),
+        ({"WORLD_SIZE": "16", "LOCAL_WORLD_SIZE": "8"}, 1, 2, 16),
+        ({"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}, 1, 1, 2),
         ({"SLURM_STEP_NUM_TASKS": "16"}, 8, 2, 16),
     ],
 )
@@ -79,9 +81,10 @@ def test_machines_and_processes_are_counted(
     nodes: int,
     processes: int,
 ) -> None:
-    for name in ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS"):
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "SLURM_STEP_NUM_TASKS"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     where = Devices("cpu", devices)
     assert (where.num_nodes, where.process_count) == (nodes, processes)
+    assert where.of_machine * nodes == processes

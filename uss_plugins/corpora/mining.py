@@ -240,5 +240,10 @@ def _read(
 ) -> Iterator[list[tuple[int, Audio | str]]]:
     """Batches of clips, in order."""
     yield from DataLoader(
-        _Clips(corpus, indices), batch_size=batch_size, num_workers=workers, collate_fn=list
+        _Clips(corpus, indices),
+        batch_size=batch_size,
+        num_workers=workers,
+        collate_fn=list,
+        # A process that drives a GPU must not fork.
+        multiprocessing_context="forkserver" if workers else None,
     )

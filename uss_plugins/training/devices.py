@@ -10,15 +10,20 @@ from registry.errors import UserError
 
 @dataclass(frozen=True)
 class Devices:
-    """Where to train; Lightning's own words. `devices`: of this machine."""
+    """Where to train; Lightning's own words. `devices`: asked for, of this machine."""
 
     accelerator: str = "auto"
     devices: int = 1
 
     @property
+    def of_machine(self) -> int:
+        """How many devices of this machine train: as many as torchrun has started processes here."""
+        return max(self.devices, int(os.environ.get("LOCAL_WORLD_SIZE") or 1))
+
+    @property
     def num_nodes(self) -> int:
         """How many machines torchrun or SLURM started this on."""
-        return max(1, launched_processes() // self.devices)
+        return max(1, launched_processes() // self.of_machine)
 
     @property
     def process_count(self) -> int:

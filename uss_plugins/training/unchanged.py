@@ -15,7 +15,7 @@ TAGGER = ("seed", "corpus", "query_net", "tagger")
 ANCHORS = (*TAGGER, "anchors")
 SEPARATOR = tuple(name for name in Recipe.model_fields if name != "evaluation")
 
-WITHOUT_EFFECT = ("corpus.cache", "tagger.workers", "training.workers")
+WITHOUT_EFFECT = ("corpus.cache", "tagger.workers", "anchors.workers", "training.workers")
 """Keys that say how a result is reached, not what it is."""
 SHOWN = 3
 

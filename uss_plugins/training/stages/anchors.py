@@ -93,6 +93,7 @@ def mine_split(
             segment_seconds=section.segment_seconds,
             method=section.method,
             batch_size=section.batch_size,
+            workers=section.workers,
             device=experiment.torch_device,
             seed=experiment.recipe.seed,
             progress=report,
