@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +16,7 @@ from uss_plugins.captured_calls import KEPT_SHAPES, CapturedCalls, Function, Rec
 from uss_plugins.separators.resunet import resunet_small
 
 
-class Recorder:
+class StandIn:
     """Stands in for the card: replaying fills the output from what the inputs hold then."""
 
     def __init__(self) -> None:
@@ -42,9 +43,9 @@ class Recorder:
 
 
 @pytest.fixture
-def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
-    made = Recorder()
-    monkeypatch.setattr(captured_calls, "record", made.record)
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    made = StandIn()
+    monkeypatch.setattr(captured_calls, "Recorder", lambda device: made.record)
     return made
 
 
@@ -52,7 +53,7 @@ def scaled_sum(x: Tensor, y: Tensor) -> Tensor:
     return 2 * x + y
 
 
-def test_the_second_call_of_a_shape_is_recorded_and_later_ones_replayed(recorder: Recorder) -> None:
+def test_the_second_call_of_a_shape_is_recorded_and_later_ones_replayed(recorder: StandIn) -> None:
     calls = CapturedCalls(scaled_sum)
     results = []
     for number in range(4):
@@ -65,7 +66,7 @@ def test_the_second_call_of_a_shape_is_recorded_and_later_ones_replayed(recorder
     assert [result.tolist() for result in results] == [[2.0 * n + 1] * 3 for n in range(4)]
 
 
-def test_only_so_many_shapes_are_recorded(recorder: Recorder) -> None:
+def test_only_so_many_shapes_are_recorded(recorder: StandIn) -> None:
     calls = CapturedCalls(scaled_sum)
     for _ in range(3):
         for size in range(1, KEPT_SHAPES + 3):
@@ -73,7 +74,7 @@ def test_only_so_many_shapes_are_recorded(recorder: Recorder) -> None:
     assert [shape[0] for shape in recorder.shapes] == list(range(1, KEPT_SHAPES + 1))
 
 
-def test_a_recording_of_nothing_is_not_used(recorder: Recorder) -> None:
+def test_a_recording_of_nothing_is_not_used(recorder: StandIn) -> None:
     recorder.empty = True
     calls = CapturedCalls(scaled_sum)
     results = [calls(torch.full((2,), float(n)), torch.ones(2)).tolist() for n in range(4)]
@@ -82,7 +83,7 @@ def test_a_recording_of_nothing_is_not_used(recorder: Recorder) -> None:
 
 
 def test_recordings_make_room_for_calls_that_need_their_memory(
-    recorder: Recorder, caplog: pytest.LogCaptureFixture
+    recorder: StandIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     full = [False]
 
@@ -106,6 +107,29 @@ def test_recordings_make_room_for_calls_that_need_their_memory(
         calls(torch.ones(3), torch.ones(3))
 
 
+def test_a_call_is_tried_again_without_the_memory_of_the_one_that_failed(
+    recorder: StandIn,
+) -> None:
+    failed: list[weakref.ref[Tensor]] = []
+    full = [False]
+
+    def needs_memory(x: Tensor, y: Tensor) -> Tensor:
+        activation = 2 * x
+        if full[0]:
+            full[0] = False
+            failed.append(weakref.ref(activation))
+            raise torch.OutOfMemoryError("no room")
+        assert all(one() is None for one in failed)
+        return activation + y
+
+    calls = CapturedCalls(needs_memory)
+    for _ in range(2):
+        calls(torch.ones(2), torch.ones(2))
+    full[0] = True
+    assert calls(torch.ones(3), torch.ones(3)).tolist() == [3.0] * 3
+    assert len(failed) == 1
+
+
 @pytest.mark.parametrize(
     ("attribute", "value", "said"),
     [
@@ -114,7 +138,7 @@ def test_recordings_make_room_for_calls_that_need_their_memory(
     ],
 )
 def test_what_cannot_be_recorded_truly_is_called(
-    recorder: Recorder,
+    recorder: StandIn,
     caplog: pytest.LogCaptureFixture,
     attribute: str,
     value: str | float,
@@ -133,7 +157,7 @@ def test_what_cannot_be_recorded_truly_is_called(
 
 
 def test_the_prepared_net_depends_on_nothing_but_what_a_recording_is_given(
-    recorder: Recorder,
+    recorder: StandIn,
 ) -> None:
     """Replayed calls of the ResUNet give what its own do."""
     net = resunet_small(condition_size=3, stage_channels=(4, 8), window_size=64, hop_size=32).eval()

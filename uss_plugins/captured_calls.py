@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-KEPT_SHAPES = 4
-"""Graphs that are made, of the shapes that come first: each holds the memory of all its activations."""
+KEPT_SHAPES = 8
+"""Graphs that are made, of the shapes that come first. All use the memory of the largest."""
 
 WARM_UP_CALLS = 3
 
@@ -33,27 +33,46 @@ class Recording:
     replay: Callable[[], None]
 
 
-def record(function: Function, inputs: tuple[Tensor, ...]) -> Recording:
-    """Record a call on the inputs' device.
+class Recorder:
+    """Records calls on a device.
 
-    Raises:
-        RuntimeError: the function does what a graph cannot hold, or the card has no memory for it.
+    Results are copied out before the next replay, and replays follow each other: so all graphs, which are
+    recorded on one stream, share their memory.
     """
-    device = inputs[0].device
-    static = tuple(one.clone() for one in inputs)
-    # Of the inputs' own card, which need not be the current one: by default all of this is.
-    with torch.cuda.device(device):
-        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(stream):
-            for _ in range(WARM_UP_CALLS):
-                function(*static)
-        torch.cuda.current_stream(device).wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        # Other threads read and write files meanwhile, and may touch the card.
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
-            output = function(*static)
-    return Recording(static, output, graph.replay)
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.pool = torch.cuda.graph_pool_handle()
+
+    def __call__(self, function: Function, inputs: tuple[Tensor, ...]) -> Recording:
+        """Record a call.
+
+        Raises:
+            RuntimeError: the function does what a graph cannot hold, or the card has no memory for it.
+        """
+        static = tuple(one.clone() for one in inputs)
+        # Of the inputs' own card, which need not be the current one: by default all of this is.
+        with torch.cuda.device(self.device):
+            current = torch.cuda.current_stream(self.device)
+            self.stream.wait_stream(current)
+            with torch.cuda.stream(self.stream):
+                for _ in range(WARM_UP_CALLS):
+                    function(*static)
+            current.wait_stream(self.stream)
+            graph = torch.cuda.CUDAGraph()
+            try:
+                # Other threads read and write files meanwhile, and may touch the card.
+                with torch.cuda.graph(
+                    graph,
+                    pool=self.pool,
+                    stream=self.stream,
+                    capture_error_mode="thread_local",
+                ):
+                    output = function(*static)
+            finally:
+                torch.cuda.set_stream(current)  # which a capture that fails leaves undone
+        return Recording(static, output, graph.replay)
 
 
 class CapturedCalls:
@@ -66,6 +85,7 @@ class CapturedCalls:
 
     def __init__(self, function: Function) -> None:
         self._function = function
+        self._recorder: Callable[[Function, tuple[Tensor, ...]], Recording] | None = None
         self._recordings: dict[Key, Recording] = {}
         self._called: set[Key] = set()
         self._records = True
@@ -76,11 +96,15 @@ class CapturedCalls:
         recording = self._recordings.get(key)
         if recording is not None:
             return _replayed(recording, inputs)
+        result = None
         try:
             result = self._function(*inputs)
         except torch.OutOfMemoryError:
             if not self._recordings:
                 raise
+        if (
+            result is None
+        ):  # out of the handler, for what was raised holds the memory of the failed call
             self._give_up("its memory is needed")
             result = self._function(*inputs)
         if key in self._called and self._records and len(self._recordings) < KEPT_SHAPES:
@@ -90,7 +114,8 @@ class CapturedCalls:
 
     def _record(self, key: Key, inputs: tuple[Tensor, ...], expected: Tensor) -> None:
         try:
-            recording = record(self._function, inputs)
+            self._recorder = self._recorder or Recorder(inputs[0].device)
+            recording = self._recorder(self._function, inputs)
             recording.output.fill_(float("nan"))  # lest a recording of nothing pass
             made = _replayed(recording, inputs)
         except RuntimeError as error:
@@ -103,6 +128,7 @@ class CapturedCalls:
 
     def _give_up(self, reason: str) -> None:
         self._recordings.clear()
+        self._recorder = None
         self._records = False
         logger.warning("no CUDA graphs of the separator, which costs some speed: %s", reason)
 
