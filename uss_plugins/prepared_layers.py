@@ -102,7 +102,7 @@ def scaling(scale: Tensor, dtype: torch.dtype) -> Layer:
     """A factor for each channel; `scale`: (channels,)."""
     if has_fused_layers(scale.device):
         return FusedConvolution(scale[:, None, None, None].to(dtype), groups=len(scale))
-    return PlainLayer(partial(torch.mul, scale[:, None, None].to(dtype)))
+    return PlainScaling(scale[:, None, None].to(dtype))
 
 
 def upsampling(kernel: Tensor, dtype: torch.dtype) -> Layer:
@@ -115,8 +115,8 @@ def upsampling(kernel: Tensor, dtype: torch.dtype) -> Layer:
 
 
 def channels_last(kernel: Tensor) -> Tensor:
-    """A kernel in the layout of the activations."""
-    return kernel.contiguous(memory_format=torch.channels_last)
+    """A kernel in the layout of the activations, also where its sizes leave open which one it has."""
+    return kernel.to(memory_format=torch.channels_last)
 
 
 def layout_of(x: Tensor, kernel: Tensor) -> tuple[int, int]:
@@ -228,6 +228,32 @@ class PlainLayer:
         y = self.operation(x)
         if bias is not None:
             y += bias[:, :, None, None].to(y.dtype)
+        return self.finished(y, slope, into)
+
+    @staticmethod
+    def finished(y: Tensor, slope: float | None, into: Tensor | None) -> Tensor:
+        """After the operation and its bias."""
         if into is not None:
             y = into.add_(y)
         return y if slope is None else F.leaky_relu_(y, slope)
+
+
+class PlainScaling(PlainLayer):
+    """A factor (channels, 1, 1) and a bias in one pass, since each reads and writes all of an activation."""
+
+    def __init__(self, scale: Tensor) -> None:
+        super().__init__(partial(torch.mul, scale))
+        self.scale = scale
+
+    def __call__(
+        self,
+        x: Tensor,
+        bias: Tensor | None = None,
+        *,
+        slope: float | None = None,
+        into: Tensor | None = None,
+    ) -> Tensor:
+        if bias is None:
+            return super().__call__(x, slope=slope, into=into)
+        y = torch.addcmul(bias[:, :, None, None].to(x.dtype), x, self.scale)
+        return self.finished(y, slope, into)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import torch
@@ -173,6 +174,30 @@ def test_what_goes_through_as_a_whole_is_not_compared(monkeypatch: pytest.Monkey
     for _ in range(2):
         separator(sounds(1, 1, 800).expand(3, -1, -1), conditions(3))
     assert transformed == [3, 3]
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_plain_layers_see_one_layout(
+    channels: int, precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU would convert others, at every convolution."""
+    for module in (prepared, prepared_layers):
+        monkeypatch.setattr(module, "has_fused_layers", lambda device: False)
+    strides: list[int] = []
+    for kind in (prepared_layers.PlainLayer, prepared_layers.PlainScaling):
+
+        def seeing(self: Any, x: Tensor, *rest: Any, call: Any = kind.__call__, **more: Any) -> Any:
+            into = more.get("into")
+            strides.extend(one.stride(1) for one in (x, into) if one is not None)
+            return call(self, x, *rest, **more)
+
+        monkeypatch.setattr(kind, "__call__", seeing)
+    trained(channels=channels).prepare(precision)(sounds(2, channels, 1500), conditions(2))
+    # What the net takes may have one channel, whose stride is anything.
+    assert set(strides[channels == 1 :]) == {1}
+    kernel = prepared_layers.channels_last(torch.zeros(4, channels, 1, 1))
+    assert kernel.stride() == (channels, 1, channels, channels)
 
 
 def test_computes_all_without_tf32(layers: str, monkeypatch: pytest.MonkeyPatch) -> None:

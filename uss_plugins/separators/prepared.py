@@ -220,6 +220,8 @@ class PreparedResUNet:
         """A span of the first block's frames, from what the net takes."""
         wide = span.wider(2)
         x = self._input(frames_of(seen, wide), self._input_bias)
+        # Of one channel the layout is ambiguous, and torch's own layers then take the other one.
+        x = x.contiguous(memory_format=torch.channels_last)
         return block.rows(x, biases, span.within(wide))
 
     def _in_strips(
