@@ -8,6 +8,7 @@ DEMO_DIR ?= exp/demo
 # What to benchmark, as pytest's -k chooses; nothing for all, the table of targets included.
 K ?=
 BENCH_DIR ?= exp/bench
+DEVICE ?= cpu
 # A trained model's folder, for what bf16 costs it in SDRi; without one that is left out.
 MODEL ?=
 
@@ -22,9 +23,9 @@ test: lint
 
 bench: $(READY)
 	mkdir -p "$(BENCH_DIR)"
-	$(if $(K),,$(BIN)/python benchmarks/separation_speed.py --output "$(BENCH_DIR)" \
+	$(if $(K),,$(BIN)/python benchmarks/separation_speed.py --output "$(BENCH_DIR)" --device $(DEVICE) \
 	  $(if $(MODEL),--model "$(MODEL)"))
-	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-quiet \
+	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-quiet --device $(DEVICE) \
 	  --benchmark-json="$(BENCH_DIR)/costs.json" $(if $(K),-k "$(K)")
 
 lint: $(READY)

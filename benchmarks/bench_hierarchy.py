@@ -87,6 +87,10 @@ def test_all_nodes_of_three_levels(
         return len(plan.outputs), sum(plan.estimate_counts())
 
     rounds: list[tuple[int, int]] = []
+    if build.device != "cpu":
+        for _ in range(2):  # which load kernels and record graphs
+            walk()
+        counter.segments = counter.calls = 0
     measure.benchmark.pedantic(lambda: rounds.append(walk()), rounds=1)
     ((nodes, estimates),) = rounds
     assert nodes == (299 if first_parent else 319)

@@ -58,6 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read the components' parameters, and note the plug-ins that nothing can be measured of."""
     plugins = load_plugins()
     parameters: dict[str, Any] = {}
+    if torch.device(config.getoption("--device")).index is not None:
+        torch.cuda.set_device(config.getoption("--device"))  # the one that is waited for
     try:
         for override in config.getoption("--set"):
             apply_override(parameters, override)

@@ -27,6 +27,7 @@ from speed.quality import quality_row
 from speed.recordings import default_row, walk_row
 from speed.segments import segment_row
 from speed.table import table
+from speed.timing import use_device
 from speed.training import training_row
 
 Row = Callable[[torch.device], dict[str, Any]]
@@ -88,7 +89,7 @@ def read_options() -> argparse.Namespace:
 def main() -> None:
     """See the module."""
     options = read_options()
-    torch.backends.cudnn.allow_tf32 = False  # float32 is float32, on both sides
+    use_device(options.device)
     if options.only == "quality":
         print(json.dumps(quality_row(options.model, options.device)))
     elif options.only:

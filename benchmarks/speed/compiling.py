@@ -18,7 +18,7 @@ import torch
 
 from speed.networks import RATE, make_separator, noise
 from speed.segments import SEGMENT_SECONDS
-from speed.timing import relative_error, seconds_of
+from speed.timing import relative_error, seconds_of, use_device
 from uss_plugins.labels.audioset import classes
 
 
@@ -68,7 +68,6 @@ def trial(device: torch.device) -> dict[str, Any]:
             lambda: net(*inputs),
             lambda: prepared(*inputs),
             device=device,
-            warm_up=1 if device.type == "cpu" else 3,
         )
     return {
         "first_seconds": first_seconds,
@@ -80,4 +79,6 @@ def trial(device: torch.device) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(trial(torch.device(sys.argv[1]))))
+    device = torch.device(sys.argv[1])
+    use_device(device)
+    print(json.dumps(trial(device)))

@@ -12,7 +12,7 @@ import torch
 from baseline import PlainTagger, separate_class, separate_node
 
 from speed.networks import RATE, make_model, noise, plain_parts
-from speed.timing import ratio, seconds_of
+from speed.timing import ratio, seconds_of, warm_up_of
 from uss_plugins.cli.separate_options import CUDA_BATCH_SIZE
 from uss_plugins.separation.hierarchy.conditions import NodeConditions
 from uss_plugins.separation.hierarchy.detection import listen_to_recording
@@ -126,7 +126,8 @@ def walk_part(model: UniversalSeparator, device: torch.device) -> tuple[float, P
             conditions = NodeConditions(model, plans[-1])
             separate_recording(model, path, conditions, out, settings, places=plans[-1].places)
 
-        (seconds,) = seconds_of(run, device=device, rounds=1, warm_up=0)
+        warm_up = 0 if device.type == "cpu" else warm_up_of(device)  # a whole walk takes minutes
+        (seconds,) = seconds_of(run, device=device, rounds=1, warm_up=warm_up)
     return seconds, plans[-1]
 
 

@@ -47,8 +47,6 @@ def segment_row(precision: torch.dtype, device: torch.device) -> dict[str, Any]:
             lambda: prepared(*inputs),
             *(call for call, _ in products.values()),
             device=device,
-            # On a card the second call of a shape is recorded, and later ones are replayed.
-            warm_up=1 if device.type == "cpu" else 3,
         )
     found = ratio(
         plain_seconds,

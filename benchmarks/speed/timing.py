@@ -13,10 +13,29 @@ from torch import Tensor
 ROUNDS = 3
 
 
+def use_device(device: torch.device) -> None:
+    """Make a GPU the one that is waited for, and float32 on it float32: without TF32, on both sides."""
+    torch.backends.cudnn.allow_tf32 = False
+    if device.index is not None:
+        torch.cuda.set_device(device)
+
+
+def warm_up_of(device: torch.device) -> int:
+    """Calls that are not timed: a GPU's first loads its kernels, and its second records a graph of them."""
+    return 1 if device.type == "cpu" else 3
+
+
 def seconds_of(
-    *calls: Callable[[], object], device: torch.device, rounds: int = ROUNDS, warm_up: int = 1
+    *calls: Callable[[], object],
+    device: torch.device,
+    rounds: int = ROUNDS,
+    warm_up: int | None = None,
 ) -> list[float]:
-    """Median seconds of each of several calls, taken in turns; a GPU is waited for."""
+    """Median seconds of each of several calls, taken in turns, after `warm_up_of` calls or another number.
+
+    A GPU is waited for.
+    """
+    warm_up = warm_up_of(device) if warm_up is None else warm_up
     taken: list[list[float]] = [[] for _ in calls]
     for number in range(warm_up + rounds):
         for call, own in zip(calls, taken, strict=True):

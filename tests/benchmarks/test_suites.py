@@ -169,7 +169,10 @@ def test_the_walk_counts_what_the_model_listens_to(run: Run, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("given", "arguments"),
-    [(["MODEL=a model"], ' --output "out" --model "a model"'), ([], ' --output "out"')],
+    [
+        (["MODEL=a model"], ' --output "out" --device cpu --model "a model"'),
+        (["DEVICE=cuda"], ' --output "out" --device cuda'),
+    ],
     ids=["with", "without"],
 )
 def test_make_bench_measures_a_given_model(given: list[str], arguments: str) -> None:
