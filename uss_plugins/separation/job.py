@@ -141,7 +141,8 @@ class Job:
         if not places:
             return heard
         mid = [mid_signal(segments[index].audio[self.groups[group]]) for index, group in places]
-        cues = self.conditions(self._tensor(np.stack(mid)))
+        with told_of_memory(self.reader.path):
+            cues = self.conditions(self._tensor(np.stack(mid)))
         for (index, group), own_cues in zip(places, cues, strict=True):
             heard[index][group] = own_cues
             for name, cue in own_cues.items():
