@@ -190,6 +190,37 @@ except AudioFileError as error:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_millions_of_samples_in_one_block(tmp_path: Path, subtype: str) -> None:
+    if not soundfile.check_format("OGG", subtype):
+        pytest.skip(f"libsndfile without {subtype}")
+    path = tmp_path / "a.ogg"
+    # In a process of its own, which a stack that overflows would kill.
+    program = f"""
+from pathlib import Path
+import numpy as np
+from uss_plugins.audio.formats import Encoding
+from uss_plugins.audio.writing import AudioWriter
+with AudioWriter(Path({str(path)!r}), 48000, 1, Encoding("OGG", {subtype!r}, ".ogg")) as writer:
+    writer.write(np.zeros((1, 3_000_000), np.float32))
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert soundfile.info(path).frames == 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("format_", "subtype"),
+    [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("FLAC", "PCM_24"), ("RF64", "PCM_32")],
+)
+def test_a_long_block_is_written_as_short_ones_are(
+    tmp_path: Path, format_: str, subtype: str
+) -> None:
+    audio = noise(200_001)
+    with AudioWriter(tmp_path / "a", RATE, 2, Encoding(format_, subtype, "")) as writer:
+        said = writer.write(audio)
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "a")[0].T, said)
+
+
 def encoding_for(
     path: Path,
     format_: str,
@@ -238,6 +269,48 @@ def test_more_channels_than_flac_has(tmp_path: Path) -> None:
     assert encoding_for(path, "WAV", "PCM_16", channels=9) == ("WAV", "PCM_16", ".wav")
     with pytest.raises(UserError, match="at most 8 channels"):
         encoding_for(path, "WAV", "PCM_16", "flac", channels=9)
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"),
+    [
+        (65535, "FLAC"),
+        (65537, "WAV"),
+        (65540, "FLAC"),
+        (70001, "WAV"),
+        (96000, "FLAC"),
+        (96001, "WAV"),
+        (655350, "FLAC"),
+        (655351, "WAV"),
+        (655360, "WAV"),
+    ],
+)
+def test_rates_that_flac_does_not_have(tmp_path: Path, rate: int, expected: str) -> None:
+    soundfile.write(tmp_path / "a.wav", noise(100).T, rate)
+    with AudioReader(tmp_path / "a.wav") as reader:
+        encoding = choose_encoding(reader)
+        with AudioWriter(tmp_path / "b", rate, 2, encoding) as writer:
+            for block in reader.blocks():
+                writer.write(block)
+        written = soundfile.info(tmp_path / "b")
+        assert (written.format, written.samplerate, written.frames) == (expected, rate, 100)
+        if expected == "WAV":
+            with pytest.raises(UserError, match=rf"not 2 and {rate} Hz; choose --format wav$"):
+                choose_encoding(reader, "flac")
+
+
+def test_a_rate_that_flac_has_only_where_it_is_not_streamable(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    soundfile.write(path, noise(100).T, 96000)
+    data = bytearray(path.read_bytes())
+    # The stream information's 20-bit rate (RFC 9639, section 8.2): two bytes and four bits.
+    data[18:21] = (70001 << 4 | data[20] & 0xF).to_bytes(3, "big")
+    path.write_bytes(data)
+    with AudioReader(path) as reader:
+        assert reader.sample_rate == 70001
+        assert choose_encoding(reader).format == "WAV"
+        with pytest.raises(UserError, match="choose --format wav"):
+            choose_encoding(reader, "same")
 
 
 @pytest.mark.parametrize("choice", ["flac", "same"])

@@ -57,6 +57,30 @@ def test_from_a_file_into_a_pipe(command: list[str], tmp_path: Path) -> None:
     assert files_in(tmp_path) == ["song.wav"]
 
 
+@pytest.mark.parametrize("tag", [b"Xing", bytes(4)])
+def test_an_mp3_with_a_tag_of_its_length_and_without(
+    command: list[str], tmp_path: Path, tag: bytes
+) -> None:
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, 16000)
+    song = tmp_path / "song.mp3"
+    soundfile.write(song, np.concatenate([noise, np.zeros(32000)]), 16000)
+    song.write_bytes(song.read_bytes().replace(b"Xing", tag, 1))
+    with song.open("rb") as file:
+        runs = [
+            subprocess.run(
+                [*command, *arguments, "--output-dir", "-", "--segment-seconds", "2"],
+                stdin=file,
+                capture_output=True,
+                check=True,
+            )
+            for arguments in ([song], ["-"])
+        ]
+    for run in runs:
+        assert run.stdout == runs[0].stdout
+        told_bytes = struct.unpack("<I", run.stdout[40:44])[0]
+        assert told_bytes == len(run.stdout) - 44 >= 3 * 48000
+
+
 @pytest.mark.parametrize(
     ("sink", "exit_code", "said"),
     [

@@ -5,16 +5,18 @@ Audio is (channels, samples), floating point, full scale at 1.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
 from uss_plugins.audio.errors import AudioFileError
+from uss_plugins.audio.mp3 import FramesFile, find_frames
 from uss_plugins.audio.pipes import (
     PIPE_FORMATS,
     STANDARD,
@@ -32,7 +34,7 @@ Audio = NDArray[np.floating[Any]]
 BLOCK_SAMPLES = 1 << 16
 READABLE = "WAV, FLAC, OGG and MP3 are, among others"
 MP3_SLACK_SAMPLES = 2 * 1152
-"""An MP3 without a length tag promises up to two of its frames more than decode."""
+"""A whole MP3 may have less than its tag tells, which can count itself, or lose it where it was joined."""
 
 
 class AudioReader:
@@ -45,7 +47,8 @@ class AudioReader:
         sample_rate: Hz.
         channels: number of channels.
         format, subtype: the container and the sample encoding, in libsndfile's words.
-        samples: samples per channel that the file promises; 0 where a pipe does not know.
+        samples: samples per channel that the file promises, or that the frames of an MP3 hold; 0 where a pipe
+            does not know.
         tags: title, artist and the like, by libsndfile's names.
 
     Raises:
@@ -56,6 +59,7 @@ class AudioReader:
         self.path = Path(path)
         self._pipe = is_pipe(self.path)
         self._file = _open(self.path, self._pipe)
+        self._frames: FramesFile | None = None
         self._reading = Lock()
         self.sample_rate = int(self._file.samplerate)
         self.channels = int(self._file.channels)
@@ -64,6 +68,8 @@ class AudioReader:
         self.samples = promised_samples(self._file) if self._pipe else int(self._file.frames)
         self.tags = read_tags(self._file)
         try:
+            if self.format == "MP3":
+                self._find_frames()
             self._check_length()
         except AudioFileError:
             self.close()
@@ -84,6 +90,8 @@ class AudioReader:
         if self._reading.acquire(blocking=not self._pipe):
             try:
                 self._file.close()
+                if self._frames:
+                    self._frames.close()
             finally:
                 self._reading.release()
 
@@ -114,6 +122,32 @@ class AudioReader:
         slack_samples = MP3_SLACK_SAMPLES if self.format == "MP3" else 0
         if done == 0 or done < self.samples - slack_samples:
             raise self._broken_off(done)
+
+    def _find_frames(self) -> None:
+        """Read an MP3 by its frames where libsndfile would stop before the last, or look for more."""
+        file = _open_bytes(self.path)
+        place = os.lseek(file.fileno(), 0, os.SEEK_CUR)
+        mp3 = find_frames(file)
+        if mp3 is None:
+            os.lseek(file.fileno(), place, os.SEEK_SET)
+            file.close()
+            return
+        self._file.close()
+        self._frames = FramesFile(file, mp3)
+        missing = mp3.promised_samples > mp3.samples + MP3_SLACK_SAMPLES
+        if mp3.cut or missing:
+            self.samples = mp3.promised_samples if missing else 0
+            raise self._broken_off(mp3.samples)
+        if mp3.same_samples is not None:
+            raise AudioFileError(
+                f"{self.path}: its rate or channels change after {mp3.same_samples / self.sample_rate:.3f} s,"
+                f" as if several MP3s were joined; rewrite it: ffmpeg -i {self.path} whole.wav"
+            )
+        self.samples = mp3.samples
+        try:
+            self._file = soundfile.SoundFile(self._frames)
+        except soundfile.LibsndfileError:
+            raise self._broken_off(0) from None
 
     def _check_length(self) -> None:
         if self._pipe and self._file.frames:
@@ -174,6 +208,11 @@ def _open(path: Path, pipe: bool) -> soundfile.SoundFile:
             f"{path}: not audio in a format that can be read ({READABLE});"
             f" convert it: ffmpeg -i {path} {path.stem}.wav"
         ) from None
+
+
+def _open_bytes(path: Path) -> BinaryIO:
+    """The file itself; that of standard input shares its place with whoever else reads there."""
+    return os.fdopen(os.dup(0), "rb") if path == STANDARD else path.open("rb")
 
 
 def _only_streamable(file: soundfile.SoundFile, path: Path, pipe: bool) -> soundfile.SoundFile:

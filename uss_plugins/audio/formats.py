@@ -22,6 +22,7 @@ INTEGER_BITS = {"PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 FLOATING_POINT = ("FLOAT", "DOUBLE")
 FLAC_CHANNELS = 8
 FLAC_RATE = 655350
+FLAC_EXACT_RATE = 65535  # higher ones are written in tens of Hz
 WAV_BYTES = 2**32 - 2**16  # a WAV's sizes have 32 bits; some room for its header
 
 
@@ -63,7 +64,7 @@ def choose_encoding(
     """The encoding of what is made from a recording: its sample depth where the format can.
 
     "auto" is FLAC for 16 and 24 bits and for what was lossy (then 24), WAV for 32 bits, floating point,
-    and more channels or a higher rate than FLAC has. FLAC asked for by name has at most 24 bits. "same" is
+    and more channels or a rate that FLAC does not have. FLAC asked for by name has at most 24 bits. "same" is
     the recording's own format. 8 bits and telephone codes become 16. `peak` "float" makes it 32-bit float,
     which keeps what is over full scale. So does "clip" what is floating point anyway.
 
@@ -71,21 +72,28 @@ def choose_encoding(
         UserError: the chosen format cannot hold the channels, rate or floating point asked for.
     """
     subtype = "FLOAT" if peak == "float" else _subtype_of(source)
-    fits_flac = source.channels <= FLAC_CHANNELS and source.sample_rate <= FLAC_RATE
+    fits_flac = _fits_flac(source)
     if choice == "auto":
         choice = "flac" if fits_flac and subtype in ("PCM_16", "PCM_24") else "wav"
-    if choice == "same":
-        return _same_encoding(source, subtype)
     if choice == "wav":
         return _wav(source, subtype)
-    if not fits_flac:
+    if not fits_flac and (choice == "flac" or source.format == "FLAC"):
         raise UserError(
-            f"{source.path}: FLAC holds at most {FLAC_CHANNELS} channels and {FLAC_RATE} Hz;"
+            f"{source.path}: FLAC holds at most {FLAC_CHANNELS} channels and {FLAC_RATE} Hz (over"
+            f" {FLAC_EXACT_RATE} Hz only whole tens), not {source.channels} and {source.sample_rate} Hz;"
             " choose --format wav"
         )
+    if choice == "same":
+        return _same_encoding(source, subtype)
     if peak == "float":
         raise UserError("FLAC holds no floating point; choose --format wav with --peak float")
     return Encoding("FLAC", subtype if subtype in ("PCM_16", "PCM_24") else "PCM_24", ".flac")
+
+
+def _fits_flac(source: AudioReader) -> bool:
+    rate = source.sample_rate
+    fits_rate = rate <= FLAC_EXACT_RATE or (rate <= FLAC_RATE and rate % 10 == 0)
+    return fits_rate and source.channels <= FLAC_CHANNELS
 
 
 def _subtype_of(source: AudioReader) -> str:

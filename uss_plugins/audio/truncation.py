@@ -1,6 +1,6 @@
 """How much is cut off a file's end, where libsndfile quietly reads what is left.
 
-Formats with a frame count that their decoder checks (FLAC, MP3) break off while being read instead.
+FLAC, whose decoder checks its count of samples, breaks off while being read instead. MP3: see `mp3.py`.
 """
 
 from __future__ import annotations

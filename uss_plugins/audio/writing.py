@@ -17,6 +17,9 @@ from uss_plugins.audio.remembering import RememberingFile
 from uss_plugins.audio.tags import write_tags
 from uss_plugins.files import aside_of
 
+SLICE_SAMPLES = 1 << 16
+"""libvorbis takes a write onto its stack, which a few million samples overflow."""
+
 
 class AudioWriter:
     """A recording being written, under a temporary name beside its own until `commit`. A context manager.
@@ -105,7 +108,8 @@ class AudioWriter:
         self.energy += float(np.square(kept).sum())
         failure: BaseException | None = None
         try:
-            self._file.write(values.T)
+            for start in range(0, values.shape[1], SLICE_SAMPLES):
+                self._file.write(values.T[start : start + SLICE_SAMPLES])
         except (AssertionError, soundfile.LibsndfileError) as error:
             failure = error
         if self._disk.failure or failure:

@@ -58,8 +58,8 @@ def read_flat(path: Path) -> tuple[Tensor, int, tuple[int, int]]:
 
     from uss_plugins.audio.files import AudioReader
 
-    reader = AudioReader(path)
-    audio = np.concatenate(list(reader.blocks()), axis=1)
+    with AudioReader(path) as reader:
+        audio = np.concatenate(list(reader.blocks()), axis=1)
     return (
         torch.from_numpy(audio).reshape(1, -1),
         reader.sample_rate,
