@@ -66,11 +66,14 @@ def make_model(folder: Path, system: Mapping[str, Any]) -> None:
     )
     torch.manual_seed(0)
     model = build_model(settle_sample_rate(recipe, system["model_rate"]), CLASSES, CLASSES)
-    model.query_bank.copy_(torch.rand(model.query_bank.shape))
+    if system["bank"]:
+        model.query_bank.copy_(torch.rand(model.query_bank.shape))
     save_model(model, folder, recipe)
 
 
-def measure(model: Path, recording: Path, options: list[str]) -> tuple[float, float, float]:
+def measure(
+    model: Path, recording: Path, bank: bool, options: list[str]
+) -> tuple[float, float, float]:
     """Separate one class of a recording with the installed command.
 
     Gives its seconds, those until the first samples are on the disk, and its peak memory in MB.
@@ -79,6 +82,8 @@ def measure(model: Path, recording: Path, options: list[str]) -> tuple[float, fl
     script = Path(sys.executable).with_name("uss-plugins")
     command = [str(script), "separate", str(recording), "--model", str(model)]
     command += ["--classes", CLASSES[0], "--output-dir", str(out), *options]
+    if not bank:
+        command += ["--threshold", "0"]  # what an untrained query net hears may be over no other
     began = time.monotonic()
     launcher = subprocess.Popen(
         [sys.executable, "-c", LAUNCHER, *command], stdout=subprocess.PIPE, text=True
@@ -117,6 +122,12 @@ def read_options() -> argparse.Namespace:
     parser.add_argument(
         "--set", action="append", default=[], metavar="PARAMETER=VALUE", help="of the separator"
     )
+    parser.add_argument(
+        "--no-bank",
+        dest="bank",
+        action="store_false",
+        help="as imported weights are, without a query bank: the query net is asked for the condition",
+    )
     parser.add_argument("--model-rate", type=int, default=16000, help="Hz")
     parser.add_argument("--option", action="append", default=[], help="for uss-plugins separate")
     parser.add_argument("--output", type=Path, default=Path("exp/bench/memory.json"))
@@ -132,6 +143,7 @@ def main() -> None:
         "separator": given.separator,
         "parameters": {name: yaml.safe_load(value) for name, _, value in values},
         "model_rate": given.model_rate,
+        "bank": given.bank,
         "options": given.option,
         "machine": machine_and_versions(),
     }
@@ -141,7 +153,7 @@ def main() -> None:
         for minutes in given.minutes:
             recording = Path(folder, f"{minutes:g}_minutes.wav")
             make_recording(recording, minutes, given.sounding_minutes)
-            seconds, first, peak = measure(model, recording, given.option)
+            seconds, first, peak = measure(model, recording, given.bank, given.option)
             factor = seconds / (60 * minutes)
             recording.unlink()
             runs.append(Run(minutes, given.sounding_minutes, seconds, factor, first, peak))

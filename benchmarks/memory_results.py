@@ -5,6 +5,7 @@ The JSON is `{"measured": [one for each system and machine]}`, each of them with
     query_net, separator    names of components
     parameters              of the separator, where they differ from its defaults
     model_rate              Hz
+    bank                    whether the model has a query bank; if not, its query net is asked
     options                 further ones of `uss-plugins separate`
     machine                 as in every result, with the versions
     runs                    one for each recording, the shortest first: a `Run`
@@ -47,7 +48,7 @@ class Run:
 def record(path: Path, system: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
     """Add the runs of a system to a file, which may not be there yet; gives what it now holds of that system.
 
-    system: its query net, separator, parameters, rate, options and machine.
+    system: its query net, separator, parameters, rate, bank, options and machine.
     """
     content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     measured: list[dict[str, Any]] = content.get("measured", [])

@@ -79,7 +79,10 @@ def test_the_committed_result_has_this_layout(results: Any) -> None:
             results.Run(**run)
 
 
-def test_a_system_of_given_components_is_measured(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("options", "bank"), [([], True), (["--no-bank"], False)])
+def test_a_system_of_given_components_is_measured(
+    tmp_path: Path, options: list[str], bank: bool
+) -> None:
     site, path = install(tmp_path / "installed", DISTRIBUTION), tmp_path / "memory.json"
     system = [
         "--query-net",
@@ -92,7 +95,7 @@ def test_a_system_of_given_components_is_measured(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "benchmarks/bench_memory.py", "--minutes", "0.05", *system),
-            *("--output", path),
+            *("--output", path, *options),
         ],
         cwd=ROOT,
         env={**outer_environment(), "PYTHONPATH": str(site)},
@@ -103,6 +106,7 @@ def test_a_system_of_given_components_is_measured(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     (found,) = json.loads(path.read_text())["measured"]
     assert (found["query_net"], found["separator"]) == ("tp_ear", "tp_conv")
+    assert found["bank"] is bank
     (run,) = found["runs"]
     assert 0 < run["first_written_seconds"] <= run["seconds"]
     assert run["peak_megabytes"] > 100

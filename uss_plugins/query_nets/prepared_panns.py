@@ -18,6 +18,7 @@ from uss_plugins.prepared_layers import (
     convolution,
     fingerprint,
     folded_norm,
+    scaled_kernel,
     whole_float32,
 )
 
@@ -58,5 +59,5 @@ class PreparedPanns:
             block: Any = self.source.get_submodule(f"conv_block{number}")
             for conv, norm in ((block.conv1, block.bn1), (block.conv2, block.bn2)):
                 scale, shift = folded_norm(norm)
-                kernel = conv.weight * scale[:, None, None, None]
+                kernel = scaled_kernel(conv.weight, scale)
                 self._layers.append((convolution(kernel, torch.float32), shift.float()[None]))

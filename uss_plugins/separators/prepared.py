@@ -33,6 +33,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from uss_plugins.captured_calls import CapturedCalls
+from uss_plugins.mapped_memory import let_go
 from uss_plugins.prepared_layers import (
     Fingerprint,
     convolution,
@@ -154,6 +155,7 @@ class PreparedResUNet:
         self._output = convolution(source.output_conv.weight, dtype)
         self._output_bias = float_row(source.output_conv.bias)
         on_gpu = source.output_conv.weight.is_cuda
+        let_go(source.parameters())
         self._whole_net: Net = CapturedCalls(self._net) if on_gpu else self._net
 
     def _transformed(self, mixture: Tensor) -> tuple[Tensor, Tensor]:
