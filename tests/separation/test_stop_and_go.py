@@ -142,7 +142,7 @@ def test_what_is_done_already_is_done_again_only_where_something_changed(
         return made.stat().st_ino != before
 
     assert not done_again()
-    assert not done_again("--device", "cpu", "--batch-size", "2")
+    assert not done_again("--device", "cpu", "--batch-size", "2", "--jobs", "2")
     os.utime(short)
     assert not done_again()
     write_noise(short, 3000, seed=10)
@@ -154,6 +154,48 @@ def test_what_is_done_already_is_done_again_only_where_something_changed(
     assert done_again()
     assert done_again("--overwrite")
     assert not done_again()
+
+
+@pytest.mark.parametrize(
+    ("given", "default", "another", "option"),
+    [
+        (CLASSES[:2], "recording.Settings.segment_seconds", 0.5, "--segment-seconds"),
+        (CLASSES[:2], "recording.LONGEST_FADE_SECONDS", 0.1, "--overlap-seconds"),
+        (("--levels", "1"), "hierarchy.walk.SEGMENT_SECONDS", 0.5, "--segment-seconds"),
+        (("--levels", "1"), "queries.DETECTION_THRESHOLD", 0.0, "--threshold"),
+        ((), "queries.DETECTION_THRESHOLD", 0.0, "--threshold"),
+    ],
+    ids=["segments", "overlap", "segments of nodes", "threshold of nodes", "threshold"],
+)
+def test_another_default_is_a_reason_to_do_it_again(
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: tuple[str, ...],
+    default: str,
+    another: float,
+    option: str,
+) -> None:
+    del arguments[2]
+    first = arguments.index(CLASSES[0])
+    arguments[first : first + len(CLASSES)] = given
+    run_again(arguments, capsys)
+    assert "done already" in run_again(arguments, capsys)
+    monkeypatch.setattr(f"uss_plugins.separation.{default}", another)
+    assert "done already" not in run_again(arguments, capsys)
+    assert "done already" in run_again([*arguments, option, str(another)], capsys)
+
+
+def test_the_precision_that_is_chosen_counts(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del arguments[2]
+    run_again([*arguments, "--precision", "fp32"], capsys)
+    for native, done in ((False, True), (True, False)):
+        monkeypatch.setattr(
+            "uss_plugins.separation.precision.has_native_bf16", lambda _, native=native: native
+        )
+        assert ("done already" in run_again(arguments, capsys)) == done
 
 
 def test_only_another_model_is_a_reason_to_do_it_again(

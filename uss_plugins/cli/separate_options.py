@@ -198,7 +198,7 @@ def segment_options(command: Command) -> Command:
             "--overlap-seconds",
             type=float,
             help="Neighbouring segments cross-fade over this; 0 cuts hard and implies --pad-last."
-            "  [default: a tenth of a segment]",
+            "  [default: a tenth of a segment, at most 0.5]",
         ),
         click.option(
             "--pad-last",

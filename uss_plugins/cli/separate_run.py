@@ -108,10 +108,28 @@ def prepare_work(worker: int, *, options: SeparateOptions, place: Place) -> Sepa
         _share_cores(options.jobs)
     options = replace(options, device=device_for(options.device, worker, place))
     separate_one = open_separator(options)
-    values = {name: one for name, one in asdict(options).items() if name not in NOT_OF_RESULTS}
     examples = (*options.query_files, *options.not_query_files)
-    settings = settings_digest(values, [*model_files(options.model_dir), *examples])
-    return SeparateTask(separate_one, options, settings)
+    files = [*model_files(options.model_dir), *examples]
+    return SeparateTask(separate_one, options, settings_digest(_of_results(options), files))
+
+
+def _of_results(options: SeparateOptions) -> dict[str, Any]:
+    """What decides the results, but for files: as it is in effect, since defaults may change."""
+    from uss_plugins.separation.precision import choose_precision
+    from uss_plugins.separation.queries import DETECTION_THRESHOLD
+
+    settings = _settings(options)
+    precision = choose_precision(options.precision, options.device)  # type: ignore[arg-type]
+    values = {
+        **asdict(options),
+        **asdict(settings),
+        "overlap_seconds": settings.fade_seconds,
+        "precision": str(precision),
+    }
+    detected = options.classes is None and not (options.query_files or options.texts)
+    if detected and options.threshold is None:
+        values["threshold"] = DETECTION_THRESHOLD
+    return {name: one for name, one in values.items() if name not in NOT_OF_RESULTS}
 
 
 def _wants_traceback() -> bool:
