@@ -17,9 +17,8 @@ def segments_of(
     overlap: int,
     block_samples: int = 13,
     pad_last: bool = False,
-    shortest: int | None = None,
 ) -> list[Segment]:
-    segmenter = Segmenter(segment, overlap, pad_last, shortest)
+    segmenter = Segmenter(segment, overlap, pad_last)
     segments = []
     for start in range(0, audio.shape[1], block_samples):
         segments += segmenter.push(audio[:, start : start + block_samples])
@@ -40,30 +39,6 @@ def test_segments_join_to_the_original_bit_for_bit(sizes: tuple[int, int], sampl
     assert lengths == {min(samples, sizes[0])}
     fresh = [segment.audio[:, segment.context_samples :] for segment in segments]
     np.testing.assert_array_equal(join(fresh, sizes[1]), audio)
-
-
-@pytest.mark.parametrize("sizes", SIZES)
-@pytest.mark.parametrize("samples", [1, 2, 7, 8, 9, 99, 100, 101, 150, 151, 1000, 1237])
-def test_segments_with_a_short_last_one_join_to_the_original_too(
-    sizes: tuple[int, int], samples: int
-) -> None:
-    audio = np.random.default_rng(5).standard_normal((3, samples)).astype(np.float32)
-    *others, last = segments_of(audio, *sizes, shortest=sizes[0] // 2)
-    assert all(one.audio.shape[1] == sizes[0] and one.context_samples == 0 for one in others)
-    np.testing.assert_array_equal(last.audio, audio[:, -last.audio.shape[1] :])
-    fresh = [segment.audio[:, segment.context_samples :] for segment in (*others, last)]
-    np.testing.assert_array_equal(join(fresh, sizes[1]), audio)
-
-
-def test_the_last_segment_is_a_few_eighths_and_long_enough() -> None:
-    lengths = set()
-    for samples in range(161, 1200):
-        *_, last = segments_of(np.zeros((1, samples), np.float32), 160, 30, 200, shortest=70)
-        assert last.fresh_samples > 30
-        assert last.audio.shape[1] >= max(70, last.fresh_samples)
-        assert last.audio.shape[1] < max(70, last.fresh_samples) + 20
-        lengths.add(last.audio.shape[1])
-    assert lengths == {80, 100, 120, 140, 160}
 
 
 @pytest.mark.parametrize("sizes", SIZES)

@@ -1,39 +1,28 @@
-"""The last segment of a recording: as short as is enough, and apart from the others."""
+"""Recordings that are not whole segments long, at the default settings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from band_models import RATE, ReturnsItsInput, band_model
+from band_models import RATE, KeepsBands, ReturnsItsInput, ScalesByCondition, band_model
+from ontology_models import AMBULANCE, SPEECH, VIOLIN, ontology_model, tones, write
 
-from uss_plugins.audio.overlap_add import Segment
+from uss_plugins.separation.hierarchy.plan import Selection
+from uss_plugins.separation.hierarchy.walk import separate_hierarchy
 from uss_plugins.separation.queries import FixedConditions
-from uss_plugins.separation.reading import in_batches
-from uss_plugins.separation.recording import Settings, make_segmenter, separate_recording
+from uss_plugins.separation.recording import Settings, separate_recording
 
 WHOLE_SECONDS = 10.23
 
 
 @pytest.mark.parametrize("batch_size", [1, 8])
-@pytest.mark.parametrize(
-    ("seconds", "whole", "last_eighths"),
-    [
-        (4, 0, None),
-        (10.23, 1, None),
-        (10.24, 1, 4),
-        (14.2, 1, 4),
-        (15, 1, 5),
-        (19.4, 1, 8),
-        (32, 3, 4),
-    ],
-)
-def test_the_end_takes_no_longer_than_it_must(
-    tmp_path: Path, seconds: float, whole: int, last_eighths: int | None, batch_size: int
+@pytest.mark.parametrize(("seconds", "count"), [(4, 1), (10.23, 1), (10.24, 2), (19, 2), (32, 4)])
+def test_by_default_all_segments_are_of_one_length(
+    tmp_path: Path, seconds: float, count: int, batch_size: int
 ) -> None:
     audio = np.random.default_rng(4).uniform(-1, 1, round(seconds * RATE)).astype(np.float32)
     soundfile.write(tmp_path / "in.wav", audio, RATE, subtype="FLOAT")
@@ -46,42 +35,54 @@ def test_the_end_takes_no_longer_than_it_must(
         Settings(batch_size=batch_size),
     )
     np.testing.assert_array_equal(soundfile.read(made.outputs[0].path)[0], audio)
-    whole_samples = round(WHOLE_SECONDS * RATE)
     lengths = [samples for items, _, samples in separator.shapes for _ in range(items)]
-    assert lengths[:whole] == [whole_samples] * whole
-    if not whole:
-        assert lengths == [len(audio)]
-    elif last_eighths is None:
-        assert len(lengths) == whole
-    else:
-        assert lengths[whole:] == [whole_samples * last_eighths // 8]
-        assert lengths[-1] >= 5 * RATE
-    if batch_size > 1 and last_eighths != 8:
-        assert len(separator.shapes) == len(set(lengths))
+    assert lengths == [min(len(audio), round(WHOLE_SECONDS * RATE))] * count
 
 
-def test_segments_of_the_paper_all_have_its_length() -> None:
-    segmenter = make_segmenter(Settings(segment_seconds=2.0), RATE)
-    audio = np.zeros((1, 5 * RATE), np.float32)
-    lengths = [one.audio.shape[1] for one in (*segmenter.push(audio), *segmenter.finish())]
-    assert lengths == [2 * RATE] * 3
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_a_stereo_file_of_another_rate_and_what_is_left_of_it_add_up(
+    tmp_path: Path, batch_size: int
+) -> None:
+    rate, seconds = 44100, 14.2
+    times = np.arange(round(seconds * rate)) / rate
+    fades = 0.5 * np.sin(np.pi * times / seconds) ** 2
+    audio = np.stack([fades * np.sin(2 * np.pi * pitch * times) for pitch in (300, 411)], axis=1)
+    soundfile.write(tmp_path / "in.wav", audio, rate, subtype="FLOAT")
+    made = separate_recording(
+        band_model(ScalesByCondition()),
+        tmp_path / "in.wav",
+        FixedConditions({"part": torch.tensor([0.3, 0, 0, 0])}),
+        tmp_path / "out",
+        Settings(batch_size=batch_size, residual=True),
+    )
+    part, residual = (soundfile.read(output.path)[0] for output in made.outputs)
+    assert part.shape == residual.shape == audio.shape
+    np.testing.assert_allclose(part, 0.3 * audio, atol=1e-4)
+    np.testing.assert_allclose(part + residual, audio, atol=1e-4)
 
 
-def test_batches_hold_segments_of_one_length_and_are_taken_in_time() -> None:
-    taken = []
-
-    def segments() -> Iterator[Segment]:
-        for samples in (5, 5, 5, 3):
-            taken.append(samples)
-            yield Segment(np.zeros((1, samples), np.float32))
-
-    batches = in_batches(segments(), 2)
-    assert taken == []
-    made = []
-    for batch, count in zip(batches, (2, 4, 4), strict=True):
-        made.append([one.audio.shape[1] for one in batch])
-        assert len(taken) == count
-    assert made == [[5, 5], [5], [3]]
-    taken.clear()
-    assert len(next(in_batches(segments(), 1))) == 1
-    assert taken == [5]
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_consistent_nodes_add_up_to_the_end(tmp_path: Path, batch_size: int) -> None:
+    seconds = 12.0
+    parts = ((SPEECH, 0.5, 0.0, seconds), (AMBULANCE, 0.4, 0.0, seconds), (VIOLIN, 0.05, 0.0, 11.9))
+    path = write(tmp_path / "street.wav", tones(*parts, seconds=seconds))
+    out = tmp_path / "out"
+    settings = Settings(WHOLE_SECONDS, batch_size=batch_size, residual=True, consistent=True)
+    model = ontology_model(KeepsBands())
+    tree = separate_hierarchy(model, path, Selection(levels=(1, 2)), out, settings).tree
+    audio = {
+        node["name"]: soundfile.read(out / node["file"])[0]
+        for node in tree["nodes"]
+        if node["file"]
+    }
+    recording = soundfile.read(path)[0]
+    for level in (1, 2):
+        own = [audio[node["name"]] for node in tree["nodes"] if node["level"] == level]
+        residual = soundfile.read(out / f"level={level}" / "residual.flac")[0]
+        np.testing.assert_array_equal(sum(own) + residual, recording)
+    for parent, children in (
+        ("Human sounds", ["Human voice"]),
+        ("Sounds of things", ["Alarm", "Vehicle"]),
+    ):
+        difference = audio[parent] - sum(audio[child] for child in children)
+        assert np.square(difference).sum() < 1e-4 * np.square(audio[parent]).sum()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import numpy as np
@@ -44,31 +43,21 @@ class Segment:
 class Segmenter:
     """Cuts a stream into segments of equal length.
 
-    The last segment ends where the stream ends and reaches back into the one before, so that a model never
-    sees a mere scrap. It is as long as the others or, to spare a model what it has seen already, some eighths
-    of that: eighths, so that a network meets few shapes. Only a stream shorter than one segment gives one of
-    any other length. With `pad_last` the last segment begins where the others would and is filled with zeros,
-    as in the released system.
+    The last segment ends where the stream ends and reaches back as far as the others do, so that
+    a model never sees a mere scrap; only a stream shorter than one segment gives a shorter one. With
+    `pad_last` it begins where the others would and is filled with zeros, as in the released system.
 
     Args:
         segment_samples: length of a segment, at least 1.
         overlap_samples: what neighbours share: at least 0, at most half a segment.
-        shortest_samples: what the last segment has at least; None: a whole one.
     """
 
-    def __init__(
-        self,
-        segment_samples: int,
-        overlap_samples: int,
-        pad_last: bool = False,
-        shortest_samples: int | None = None,
-    ) -> None:
+    def __init__(self, segment_samples: int, overlap_samples: int, pad_last: bool = False) -> None:
         if not 0 <= 2 * overlap_samples <= segment_samples or segment_samples < 1:
             raise ValueError(f"an overlap of {overlap_samples} in segments of {segment_samples}")
         self.segment_samples = segment_samples
         self.overlap_samples = overlap_samples
         self.pad_last = pad_last
-        self.shortest_samples = segment_samples if shortest_samples is None else shortest_samples
         self._buffer: NDArray[np.float32] | None = None
         self._next = 0  # where in the buffer the next segment starts
         self._count = 0
@@ -96,8 +85,7 @@ class Segmenter:
         elif self._count == 0 and rest_samples:
             yield Segment(self._buffer)
         elif self._count and rest_samples > self.overlap_samples:
-            eighths = ceil(8 * max(rest_samples, self.shortest_samples) / self.segment_samples)
-            audio = self._buffer[:, -ceil(min(eighths, 8) * self.segment_samples / 8) :]
+            audio = self._buffer[:, -self.segment_samples :]
             yield Segment(audio, context_samples=audio.shape[1] - rest_samples)
 
 

@@ -26,7 +26,7 @@ from uss_plugins.separation.consistency import make_consistent
 from uss_plugins.separation.model import UniversalSeparator
 from uss_plugins.separation.outputs import Outputs, Place
 from uss_plugins.separation.queries import Conditions, Cue
-from uss_plugins.separation.reading import in_batches, read_segments
+from uss_plugins.separation.reading import read_segments
 
 if TYPE_CHECKING:
     from uss_plugins.separation.recording import Settings
@@ -60,7 +60,7 @@ class Job:
         rate, ahead = self.model.sample_rate, self.batch_size
         reading = read_segments(self.reader, rate, segmenter, self._take_original, ahead)
         with closing(reading) as segments:
-            for batch in in_batches(segments, self.batch_size):
+            while batch := list(itertools.islice(segments, self.batch_size)):
                 for segment, estimates in zip(batch, self._separate(batch), strict=True):
                     fresh = {name: e[:, segment.fresh] for name, e in estimates.items()}
                     self.outputs.push(fresh, segment.fresh_samples)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from queue import SimpleQueue
 from threading import Event, Semaphore, Thread
 from typing import Any, TypeVar
@@ -40,13 +39,6 @@ def read_segments(
             on_block(block)
         if segment is not None:
             yield segment
-
-
-def in_batches(segments: Iterable[Segment], size: int) -> Iterator[list[Segment]]:
-    """Segments of equal length, at most `size` at a time, no sooner taken than they are needed."""
-    for _, alike in itertools.groupby(segments, key=lambda segment: segment.audio.shape[1]):
-        while batch := list(itertools.islice(alike, size)):
-            yield batch
 
 
 def read_ahead(items: Iterator[Item], ahead: int) -> Generator[Item, None, None]:

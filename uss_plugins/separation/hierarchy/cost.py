@@ -14,7 +14,7 @@ import torch
 from uss_plugins.reporting.sounds import MP3_RATES
 from uss_plugins.separation.hierarchy.plan import Plan
 from uss_plugins.separation.model import UniversalSeparator
-from uss_plugins.separation.recording import Settings
+from uss_plugins.separation.recording import Settings, make_segmenter
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,10 @@ def estimate_cost(model: UniversalSeparator, plan: Plan, settings: Settings) -> 
     listening = plan.heard.elapsed_seconds
     if not batches:
         return Cost(0, 0, listening, 0.0, 0.0)
+    segmenter = make_segmenter(settings, model.sample_rate)
     seconds = float(plan.heard.ends[0] - plan.heard.starts[0])
+    if segmenter.pad_last:
+        seconds = segmenter.segment_samples / model.sample_rate
     written = len(plan.outputs) * plan.heard.duration_seconds / seconds
     return Cost(
         estimates=sum(counts),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from uss_plugins.audio.files import AudioReader
 from uss_plugins.audio.overlap_add import Segment
 from uss_plugins.separation.channels import mid_signal
 from uss_plugins.separation.model import UniversalSeparator
-from uss_plugins.separation.reading import in_batches, read_segments
+from uss_plugins.separation.reading import read_segments
 from uss_plugins.separation.recording import Settings, make_segmenter
 
 
@@ -73,7 +74,7 @@ def listen_to_recording(model: UniversalSeparator, path: Path, settings: Setting
             read_segments(reader, model.sample_rate, segmenter, count, settings.batch_size)
         ) as segments,
     ):
-        for batch in in_batches(segments, settings.batch_size):
+        while batch := list(itertools.islice(segments, settings.batch_size)):
             tagged.append(_tag(model, batch))
             fresh_samples += [one.fresh_samples for one in batch]
     probabilities = np.concatenate(tagged)

@@ -71,13 +71,12 @@ def describe_tree(
 def describe_settings(plan: Plan, settings: Settings) -> dict[str, Any]:
     """What was asked for."""
     selection = asdict(plan.selection)
-    overlap = settings.overlap_seconds
     return {
         "levels": list(selection.pop("levels")),
         "nodes": list(selection.pop("names")),
         **selection,
         "segment_seconds": settings.segment_seconds,
-        "overlap_seconds": settings.segment_seconds / 10 if overlap is None else overlap,
+        "overlap_seconds": settings.fade_seconds,
         "consistent": settings.consistent,
     }
 
