@@ -31,6 +31,8 @@ READMES = (
     "recipes/text/README.md",
     "recipes/speakers/README.md",
     "recipes/speechbrain/README.md",
+    "benchmarks/README.md",
+    "benchmarks/SEPARATION_SPEED.md",
 )
 COMPOSED = """
 import sys
@@ -113,9 +115,18 @@ def options_in(words: list[str]) -> set[str]:
     return {word.partition("=")[0] for word in words if word.startswith("--") and word != "--"}
 
 
+def options_of_script(path: Path) -> set[str]:
+    """The options that a shell script names, or that Python adds to a parser of argparse or pytest."""
+    added = r'add(?:_argument|option)\(\s*"(--[a-z-]+)"'
+    pattern = added if path.suffix == ".py" else r"--[a-z-]+"
+    return set(re.findall(pattern, path.read_text(encoding="utf-8")))
+
+
 def unknown_options(readme: str, words: list[str]) -> set[str]:
     """The options of a snippet that its verb, script or target does not have."""
     recipe_verb = options_of("train")
+    if words[0].endswith("python") and len(words) > 1 and words[1].endswith(".py"):
+        return options_in(words) - options_of_script(ROOT / words[1])
     if words[0].endswith("uss-plugins") and len(words) > 1 and words[1] != "VERB":
         assert words[1] in VERBS, (readme, words)
         return options_in(words) - options_of(words[1])
@@ -125,11 +136,11 @@ def unknown_options(readme: str, words: list[str]) -> set[str]:
         places = [ROOT / words[0], ROOT / Path(readme).parent / words[0]]
         (script,) = {place.resolve() for place in places if place.exists()}
         own, _, passed = " ".join(words).partition(" -- ")
-        known = set(re.findall(r"--[a-z-]+", script.read_text(encoding="utf-8")))
+        known = options_of_script(script)
         return (options_in(own.split()) - known) | (options_in(passed.split()) - recipe_verb)
     if words[0].startswith("--"):
-        scripts = "".join(path.read_text() for path in (ROOT / "recipes").glob("*/*.sh"))
-        known = set(re.findall(r"--[a-z-]+", scripts)).union(*map(options_of, VERBS))
+        scripts = [*(ROOT / "recipes").glob("*/*.sh"), *(ROOT / readme).parent.glob("*.py")]
+        known = set().union(*map(options_of_script, scripts), *map(options_of, VERBS))
         for hparams in (ROOT / "recipes").glob("*/hparams.yaml"):  # SpeechBrain's: keys are options
             keys = re.findall(r"^(\w+):", hparams.read_text(encoding="utf-8"), re.M)
             known |= {f"--{key}" for key in keys}
@@ -145,12 +156,18 @@ def test_every_verb_and_option_exists(readme: str) -> None:
 
 @pytest.mark.parametrize("readme", READMES)
 def test_every_target_and_file_exists(readme: str) -> None:
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z]+):", makefile, re.M)
+    variables = re.findall(r"^([A-Z_]+) \?=", makefile, re.M)
     for words in filter(None, snippets(readme)):
         if words[0] == "make":
             assert words[1] in targets, (readme, words)
+            given = re.findall(r"\b([A-Z_]+)=", " ".join(words))
+            assert set(given) <= set(variables), (readme, words)
         for word in words:
-            if re.fullmatch(r"recipes/\S+\.(sh|yaml|py)", word):
+            if re.fullmatch(r"(recipes|benchmarks)/\S+\.(sh|yaml|py)", word):
                 assert (ROOT / word).is_file(), (readme, words)
+            if re.fullmatch(r"\w+\.py", word) and readme.startswith("benchmarks/"):
+                assert (ROOT / readme).with_name(word).is_file(), (readme, words)
             if re.fullmatch(r"\w+\.yaml", word) and readme != "README.md":
                 assert (ROOT / readme).with_name(word).is_file(), (readme, words)

@@ -156,14 +156,20 @@ def test_a_process_is_measured_with_its_own_memory_alone(result: Result) -> None
     assert 1e6 < cost["peak_memory_bytes"] < 100e6  # this process has torch in it, and more
 
 
-def test_the_walk_counts_what_the_model_listens_to(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("which", "nodes", "seconds"), [("released_tree", 299, 2.0), ("graph", 319, SECONDS)]
+)
+def test_the_walk_counts_what_the_model_listens_to(
+    run: Run, tmp_path: Path, which: str, nodes: int, seconds: float
+) -> None:
     path = tmp_path / "costs.json"
-    done = bench(run, "-k", "released_tree", f"--benchmark-json={path}")
+    done = bench(run, "-k", which, f"--benchmark-json={path}")
     assert done.returncode == 0, done.stdout
     (walk,) = json.loads(path.read_text())["benchmarks"]
     figures = walk["extra_info"]["figures"]
-    assert figures["nodes"] == 299
+    assert figures["nodes"] == nodes
     assert figures["tagger_segments"] == figures["tagger_calls"] == 1
+    assert figures["tagger_audio_seconds"] == seconds  # the released system fills its segments
     assert walk["extra_info"]["audio_seconds"] == SECONDS
 
 

@@ -90,10 +90,14 @@ def test_voices_are_the_query_of_what_learns_together(
     (by_voice,) = tmp_path.glob("query/**/voice.*")
     assert soundfile.info(by_voice).frames == len(mixture)
     assert len(list(tmp_path.glob("classes/**/Ada.*"))) == 1
-    heard = run_cli("separate", tmp_path / "x.wav", "--model", tmp_path / "exp" / "model")
+    heard = run_cli(
+        *("separate", tmp_path / "x.wav", "--model", tmp_path / "exp" / "model"),
+        *("--output-dir", tmp_path / "heard"),
+    )
     assert heard.returncode == 2
     assert "tags no classes, so it cannot tell where they sound" in heard.stderr
     assert "Traceback" not in heard.stderr
+    assert (tmp_path / "heard" / "manifest.jsonl").is_file()
 
 
 def test_published_weights_are_kept_and_needed_no_more(
