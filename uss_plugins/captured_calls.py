@@ -102,9 +102,8 @@ class CapturedCalls:
         except torch.OutOfMemoryError:
             if not self._recordings:
                 raise
-        if (
-            result is None
-        ):  # out of the handler, for what was raised holds the memory of the failed call
+        # Out of the handler, for what was raised holds the memory of the failed call.
+        if result is None:
             self._give_up("its memory is needed")
             result = self._function(*inputs)
         if key in self._called and self._records and len(self._recordings) < KEPT_SHAPES:

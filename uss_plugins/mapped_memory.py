@@ -27,7 +27,9 @@ def let_go(tensors: Iterable[Tensor]) -> None:
     """
     if not MAPS.exists():
         return
-    lines = map(FILE_MAPPING.match, MAPS.read_text(encoding="utf-8").splitlines())
+    lines = map(
+        FILE_MAPPING.match, MAPS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    )
     files = [(int(line[1], 16), int(line[2], 16)) for line in lines if line]
     madvise = ctypes.CDLL(None).madvise
     for tensor in tensors:

@@ -66,11 +66,11 @@ def folded_norm(norm: nn.Module) -> tuple[Tensor, Tensor]:
 
 
 def scaled_kernel(kernel: Tensor, scale: Tensor) -> Tensor:
-    """A kernel (out, in, size, size) times a factor (out,) float64, rounded once.
+    """A kernel (out, in, size, size) times a factor (out,) float64, rounded once to float32.
 
     A part at a time: the largest of a Cnn14 takes 300 MB in float64. What was read of a file is let go of.
     """
-    scaled = torch.empty_like(kernel, memory_format=torch.contiguous_format)
+    scaled = torch.empty(kernel.shape, dtype=torch.float32, device=kernel.device)
     for begin in range(0, len(kernel), PART_CHANNELS):
         part = slice(begin, begin + PART_CHANNELS)
         scaled[part] = kernel[part] * scale[part, None, None, None]
@@ -136,15 +136,15 @@ def channels_last(kernel: Tensor) -> Tensor:
     return kernel.to(memory_format=torch.channels_last)
 
 
-def layout_of(x: Tensor, kernel: Tensor) -> tuple[int, int]:
+def layout_of(x: Tensor, kernel: Tensor) -> tuple[int, ...]:
     """What of the shape (B, K, T, F) of `x` decides how a kernel is laid out for it: equal where layouts are.
 
     A small kernel meets strips that differ by a few frames in turns, and wants the same layout for all of
     them. Any layout gives the same result: one that an operator does not want it converts at each call.
     """
-    frames = x.shape[2]
-    small = kernel.numel() * kernel.element_size() <= SMALL_KERNEL_BYTES
-    return x.shape[3], frames.bit_length() if small else frames
+    if kernel.numel() * kernel.element_size() > SMALL_KERNEL_BYTES:
+        return x.shape
+    return x.shape[3], x.shape[2].bit_length()
 
 
 class FusedConvolution:
@@ -158,7 +158,7 @@ class FusedConvolution:
         self.groups = groups
         self.padding = [size // 2 for size in kernel.shape[2:]]
         self._kernel = kernel.contiguous()
-        self._layout: tuple[int, int] | None = None
+        self._layout: tuple[int, ...] | None = None
 
     def __call__(
         self,
@@ -169,9 +169,8 @@ class FusedConvolution:
         into: Tensor | None = None,
     ) -> Tensor:
         if layout_of(x, self._kernel) != self._layout:
-            self._kernel = (
-                self._kernel.to_dense()
-            )  # the old layout is let go of before the new one is made
+            # So the old layout is let go of before the new one is made.
+            self._kernel = self._kernel.to_dense()
             self._kernel = torch.ops.mkldnn._reorder_convolution_weight(
                 self._kernel, self.padding, [1, 1], [1, 1], self.groups, list(x.shape)
             )
@@ -200,7 +199,7 @@ class FusedUpsampling:
     def __init__(self, kernel: Tensor) -> None:
         self.stride = list(kernel.shape[2:])
         self._kernel = kernel.transpose(0, 1)  # as laid out: (out_channels, in_channels, *size)
-        self._layout: tuple[int, int] | None = None
+        self._layout: tuple[int, ...] | None = None
 
     def __call__(
         self,
@@ -212,7 +211,8 @@ class FusedUpsampling:
     ) -> Tensor:
         place = ([0, 0], [0, 0], self.stride, [1, 1], 1)
         if layout_of(x, self._kernel) != self._layout:
-            plain = self._kernel.to_dense().transpose(0, 1).contiguous()
+            self._kernel = self._kernel.to_dense()
+            plain = self._kernel.transpose(0, 1).contiguous()
             self._kernel = torch.ops.mkldnn._reorder_convolution_transpose_weight(
                 plain, *place, list(x.shape)
             )

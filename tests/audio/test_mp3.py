@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import struct
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from uss_plugins.audio import files
 from uss_plugins.audio.files import AudioFileError, AudioReader
 from uss_plugins.audio.mp3 import find_frames
 
@@ -72,8 +75,14 @@ def test_with_a_tag_exactly_what_was_encoded_is_read(tmp_path: Path, name: bytes
 
 @pytest.mark.parametrize(
     "between",
-    [b"", b"TAG" + bytes(125), b"ID3\x03\0\0\0\0\x10\0" + bytes(2048), b"APETAGEX" * 100],
-    ids=["nothing", "ID3v1", "ID3v2", "APE"],
+    [
+        b"",
+        b"TAG" + bytes(125),
+        b"ID3\x03\0\0\0\0\x10\0" + bytes(2048),
+        b"APETAGEX" * 100,
+        b"APETAGEX, written by an ID3v2 editor, ID3 and more",
+    ],
+    ids=["nothing", "ID3v1", "ID3v2", "APE", "a text on ID3"],
 )
 @pytest.mark.parametrize("tagged", [False, True])
 def test_joined_files_are_read_to_the_last(tmp_path: Path, tagged: bool, between: bytes) -> None:
@@ -88,6 +97,45 @@ def test_joined_files_are_read_to_the_last(tmp_path: Path, tagged: bool, between
     for start in (DELAY_SAMPLES, second + DELAY_SAMPLES):
         part = audio[start : start + len(whole)]
         np.testing.assert_allclose(part[skip:], whole[skip:], rtol=0, atol=1e-5)
+
+
+def test_what_follows_the_frames_that_a_tag_tells_is_let_be(tmp_path: Path) -> None:
+    content = encoded(loud_and_silent())
+    part = untagged(content)[:50]  # of a frame
+    for tagged in (content, content.replace(b"LAME", b"none")):
+        expected = soundfile.read(io.BytesIO(tagged))[0]
+        audio = read(write(tmp_path / "a.mp3", tagged + part))
+        np.testing.assert_allclose(audio[: len(expected)], expected, rtol=0, atol=1e-6)
+
+
+def test_a_tag_that_tells_of_no_frames_is_none(tmp_path: Path) -> None:
+    content = bytearray(encoded(loud_and_silent()))
+    place = content.index(b"Xing") + 8
+    content[place : place + 4] = bytes(4)
+    audio = read(write(tmp_path / "a.mp3", bytes(content)))
+    assert len(audio) >= len(loud_and_silent()) + DELAY_SAMPLES
+
+
+def test_two_frames_before_a_tag_at_the_end_are_sound() -> None:
+    frame = bytes.fromhex("fffb9000").ljust(417, b"\0")
+    damage, tag = bytes(100), b"TAG" + bytes(125)
+    found = find_frames(io.BytesIO(10 * frame + damage + 2 * frame + tag))
+    assert found
+    assert found.samples == 12 * 1152
+
+
+def test_what_cannot_be_read_meanwhile_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(file: BinaryIO) -> None:
+        opened.append(file)
+        raise OSError(errno.EIO, "Input/output error")
+
+    opened: list[BinaryIO] = []
+    monkeypatch.setattr(files, "find_frames", fail)
+    with pytest.raises(AudioFileError, match=r"a\.mp3: cannot be read \(Input/output error\)"):
+        AudioReader(write(tmp_path / "a.mp3", encoded(loud_and_silent())))
+    assert [file.closed for file in opened] == [True]
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -74,6 +74,11 @@ class AudioReader:
         except AudioFileError:
             self.close()
             raise
+        except OSError as error:
+            self.close()
+            raise AudioFileError(
+                f"{self.path}: cannot be read ({error.strerror}); check path and rights"
+            ) from None
 
     def __enter__(self) -> AudioReader:
         return self
@@ -119,17 +124,24 @@ class AudioReader:
             self._check_finite(block, done)
             done += block.shape[1]
             yield np.ascontiguousarray(block)
-        slack_samples = MP3_SLACK_SAMPLES if self.format == "MP3" else 0
+        slack_samples = (
+            MP3_SLACK_SAMPLES if self.subtype.startswith("MPEG") else 0
+        )  # a WAV may hold one
         if done == 0 or done < self.samples - slack_samples:
             raise self._broken_off(done)
 
     def _find_frames(self) -> None:
         """Read an MP3 by its frames where libsndfile would stop before the last, or look for more."""
         file = _open_bytes(self.path)
-        place = os.lseek(file.fileno(), 0, os.SEEK_CUR)
-        mp3 = find_frames(file)
+        try:
+            place = os.lseek(file.fileno(), 0, os.SEEK_CUR)
+            mp3 = find_frames(file)
+            if mp3 is None:
+                os.lseek(file.fileno(), place, os.SEEK_SET)
+        except OSError:
+            file.close()
+            raise
         if mp3 is None:
-            os.lseek(file.fileno(), place, os.SEEK_SET)
             file.close()
             return
         self._file.close()

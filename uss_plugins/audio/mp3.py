@@ -25,8 +25,10 @@ BITRATES = {  # kbit/s by (lower rates, layer), from index 1 on
 FRAMES_IN_A_ROW = 3
 """As many look like headers by chance only once in a lifetime, also in a picture."""
 SEARCH_BYTES = 1 << 16
-SYNC = re.compile(rb"\xff[\xe2-\xff][\x10-\xef]|ID3")
+SYNC = re.compile(rb"\xff[\xe2-\xff][\x10-\xef]|ID3[\x02-\x04]")
 """How a header may begin, and an ID3 tag."""
+ID3_HEADER = re.compile(rb"ID3[\x02-\x04][\x00-\xfe][\x00-\xff][\x00-\x7f]{4}", re.DOTALL)
+"""ID3v2, 3.1: version, flags, a size of four times seven bits."""
 ID3_HEADER_BYTES, ID3V1_BYTES = 10, 128
 VBRI_OFFSET = 36
 TAG_BYTES = 20
@@ -84,7 +86,7 @@ def find_frames(file: BinaryIO) -> Mp3 | None:
     if told_bytes and 0 <= file_size - start - told_bytes <= ID3V1_BYTES:
         return None
     found = _walk(file, start + tag_size, file_size, first, told_frames * first.samples)
-    return None if found.samples in (0, found.promised_samples) and not found.cut else found
+    return None if found.samples in (0, found.promised_samples) else found
 
 
 class FramesFile:
@@ -151,7 +153,7 @@ def _next_frame(file: BinaryIO, position: int, file_size: int) -> int:
     while position < file_size:
         file.seek(position)
         head = file.read(ID3_HEADER_BYTES)
-        if head[:3] == b"ID3" and len(head) == ID3_HEADER_BYTES:
+        if ID3_HEADER.match(head):
             size = 0
             for seven_bits in head[6:]:
                 size = size << 7 | seven_bits & 0x7F
@@ -168,7 +170,7 @@ def _next_sync(file: BinaryIO, position: int, file_size: int) -> int:
         file.seek(position)
         if found := SYNC.search(file.read(SEARCH_BYTES)):
             return position + found.start()
-        position += SEARCH_BYTES - 2  # one may lie across
+        position += SEARCH_BYTES - 3  # one may lie across
     return file_size
 
 
@@ -180,9 +182,14 @@ def _is_frame(file: BinaryIO, position: int, file_size: int) -> bool:
         if frame is None or kind not in (None, frame.kind):
             return False
         kind, position = frame.kind, position + frame.size
-        if position == file_size:
+        if position == file_size or _is_last_tag(file, position, file_size):
             return True
     return True
+
+
+def _is_last_tag(file: BinaryIO, position: int, file_size: int) -> bool:
+    file.seek(position)
+    return file_size - position == ID3V1_BYTES and file.read(3) == b"TAG"
 
 
 def _read_tag(file: BinaryIO, start: int, first: Frame) -> tuple[int, int, int]:
@@ -203,7 +210,7 @@ def _read_tag(file: BinaryIO, start: int, first: Frame) -> tuple[int, int, int]:
         vbri = frame[VBRI_OFFSET : VBRI_OFFSET + 4] == b"VBRI"
         return first.size if vbri else 0, 0, 0
     flags, frames, size = struct.unpack(">III", tag[4:16])
-    told = flags & FRAMES_AND_BYTES == FRAMES_AND_BYTES
+    told = flags & FRAMES_AND_BYTES == FRAMES_AND_BYTES and frames > 0
     delay = b"LAME" in tag or b"Lav" in tag
     return first.size, frames if told else 0, size if told and delay else 0
 

@@ -71,11 +71,9 @@ def _batch_seconds(model: UniversalSeparator, batch_size: int, segment_seconds: 
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(batch_size, model.channels, samples, generator=generator).to(device)
     condition = torch.rand(batch_size, model.condition_size, generator=generator).to(device)
-    # On a GPU the second call of a shape is recorded, and later ones are replayed.
+    # On a GPU the second call of a shape is recorded, and later ones are replayed; .cpu() waits for them.
     runs = 2 if device.type == "cpu" else 4
-    return _last_run(
-        lambda: model(0.1 * noise, condition).cpu(), runs
-    )  # .cpu() waits for the device
+    return _last_run(lambda: model(0.1 * noise, condition).cpu(), runs)
 
 
 def _writing_seconds(plan: Plan, segment_seconds: float) -> float:
