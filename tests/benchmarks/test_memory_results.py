@@ -21,6 +21,7 @@ SYSTEM = {
     "separator": "net",
     "parameters": {"width": 2},
     "model_rate": 16000,
+    "bank": True,
     "options": [],
     "machine": {"cores": 2},
 }
