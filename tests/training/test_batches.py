@@ -153,7 +153,8 @@ from uss_plugins.training.batches import StepSampler
 sampler = StepSampler(5, lambda: 10)
 store = distributed.FileStore(sys.argv[1], 2)
 distributed.init_process_group("gloo", store=store, rank=int(sys.argv[2]), world_size=2)
-print(*sampler)
+print(*sampler, flush=True)
+distributed.barrier()  # one that leaves while the other still connects would fail it
 distributed.destroy_process_group()
 """
 
