@@ -112,14 +112,15 @@ def convolution(kernel: Tensor, dtype: torch.dtype) -> Layer:
     if has_fused_layers(kernel.device):
         return FusedConvolution(kernel)
     padding = [size // 2 for size in kernel.shape[2:]]
-    return PlainLayer(partial(F.conv2d, weight=channels_last(kernel), padding=padding))
+    convolve = partial(F.conv2d, weight=channels_last(kernel), padding=padding)
+    return PlainLayer(partial(_convolved, convolve))
 
 
 def scaling(scale: Tensor, dtype: torch.dtype) -> Layer:
     """A factor for each channel; `scale`: (channels,)."""
     if has_fused_layers(scale.device):
         return FusedConvolution(scale[:, None, None, None].to(dtype), groups=len(scale))
-    return PlainScaling(scale[:, None, None].to(dtype))
+    return PlainLayer(partial(_scaled, scale[:, None, None].to(dtype)))
 
 
 def upsampling(kernel: Tensor, dtype: torch.dtype) -> Layer:
@@ -128,7 +129,8 @@ def upsampling(kernel: Tensor, dtype: torch.dtype) -> Layer:
     if has_fused_layers(kernel.device):
         return FusedUpsampling(kernel)
     stride = list(kernel.shape[2:])
-    return PlainLayer(partial(F.conv_transpose2d, weight=channels_last(kernel), stride=stride))
+    convolve = partial(F.conv_transpose2d, weight=channels_last(kernel), stride=stride)
+    return PlainLayer(partial(_convolved, convolve))
 
 
 def channels_last(kernel: Tensor) -> Tensor:
@@ -231,10 +233,10 @@ def _unary(slope: float | None) -> tuple[str, list[float], str]:
 class PlainLayer:
     """torch's, for batches on any device.
 
-    operation: convolves, with its kernel bound.
+    operation: convolves, with its kernel bound, and adds a bias (batch, channels, 1, 1) if there is one.
     """
 
-    def __init__(self, operation: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, operation: Callable[[Tensor, Tensor | None], Tensor]) -> None:
         self.operation = operation
 
     def __call__(
@@ -245,35 +247,17 @@ class PlainLayer:
         slope: float | None = None,
         into: Tensor | None = None,
     ) -> Tensor:
-        y = self.operation(x)
-        if bias is not None:
-            y += bias[:, :, None, None].to(y.dtype)
-        return self.finished(y, slope, into)
-
-    @staticmethod
-    def finished(y: Tensor, slope: float | None, into: Tensor | None) -> Tensor:
-        """After the operation and its bias."""
+        y = self.operation(x, None if bias is None else bias[:, :, None, None].to(x.dtype))
         if into is not None:
             y = into.add_(y)
         return y if slope is None else F.leaky_relu_(y, slope)
 
 
-class PlainScaling(PlainLayer):
-    """A factor (channels, 1, 1) and a bias in one pass, since each reads and writes all of an activation."""
+def _convolved(convolve: Callable[[Tensor], Tensor], x: Tensor, bias: Tensor | None) -> Tensor:
+    y = convolve(x)
+    return y if bias is None else y.add_(bias)
 
-    def __init__(self, scale: Tensor) -> None:
-        super().__init__(partial(torch.mul, scale))
-        self.scale = scale
 
-    def __call__(
-        self,
-        x: Tensor,
-        bias: Tensor | None = None,
-        *,
-        slope: float | None = None,
-        into: Tensor | None = None,
-    ) -> Tensor:
-        if bias is None:
-            return super().__call__(x, slope=slope, into=into)
-        y = torch.addcmul(bias[:, :, None, None].to(x.dtype), x, self.scale)
-        return self.finished(y, slope, into)
+def _scaled(scale: Tensor, x: Tensor, bias: Tensor | None) -> Tensor:
+    """In one pass, since each reads and writes all of an activation."""
+    return x * scale if bias is None else torch.addcmul(bias, x, scale)

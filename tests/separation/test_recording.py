@@ -14,45 +14,29 @@ from band_models import (
     TONES,
     AddsOne,
     KeepsBands,
-    Recorder,
     ReturnsItsInput,
     ScalesByCondition,
     band_model,
 )
 from numpy.typing import NDArray
+from one_recording import SHORT, read, separated, smooth
 
 from registry.errors import UserError
-from uss_plugins.audio.files import AudioFileError
-from uss_plugins.audio.formats import PeakChoice
 from uss_plugins.audio.overlap_add import fade_in
 from uss_plugins.separation.queries import FixedConditions, classes_query, detected_query
 from uss_plugins.separation.recording import (
-    Separation,
     Settings,
     make_segmenter,
     separate_recording,
 )
-from uss_plugins.separation.report import warnings
 
-SHORT = Settings(segment_seconds=0.1, overlap_seconds=0.02)
 SEGMENT, OVERLAP = 1600, 320
-
-
-def smooth(samples: int, rate: int = RATE, channels: int = 1) -> NDArray[np.float64]:
-    """Tones that differ by channel and fade in and out, (samples, channels)."""
-    times = np.arange(samples)[:, np.newaxis] / rate
-    tones = np.sin(2 * np.pi * (300 + 111 * np.arange(channels)) * times)
-    return np.asarray(0.5 * np.hanning(samples)[:, np.newaxis] ** 2 * tones)
 
 
 def tone(frequency: float, start: float, end: float, seconds: float) -> NDArray[np.float64]:
     """A tone of amplitude 0.5 between two times, (samples,)."""
     times = np.arange(round(seconds * RATE)) / RATE
     return 0.5 * np.sin(2 * np.pi * frequency * times) * ((start <= times) & (times < end))
-
-
-def read(path: Path) -> NDArray[np.float64]:
-    return np.asarray(soundfile.read(path, always_2d=True)[0])
 
 
 def passed_through(
@@ -93,28 +77,6 @@ def test_through_resampling_the_input_comes_back(
 @pytest.mark.parametrize("samples", [1, 2, 3, 100])
 def test_scraps_keep_their_length(tmp_path: Path, rate: int, samples: int) -> None:
     assert passed_through(tmp_path, np.full((samples, 2), 0.1), rate).shape == (samples, 2)
-
-
-def separated(
-    tmp_path: Path,
-    audio: NDArray[np.float64],
-    separator: Recorder,
-    *,
-    classes: str | None = None,
-    threshold: float | None = None,
-    settings: Settings = SHORT,
-    rate: int = RATE,
-    subtype: str = "PCM_16",
-) -> tuple[Separation, dict[str, NDArray[np.float64]]]:
-    soundfile.write(tmp_path / "in.wav", audio, rate, subtype=subtype)
-    model = band_model(separator)
-    query = (
-        classes_query(model, classes, threshold=threshold)
-        if classes
-        else detected_query(model, threshold=threshold)
-    )
-    made = separate_recording(model, tmp_path / "in.wav", query, tmp_path / "out", settings)
-    return made, {output.name: read(output.path) for output in made.outputs}
 
 
 def test_a_constant_condition_gives_no_step_at_a_seam(tmp_path: Path) -> None:
@@ -274,170 +236,6 @@ def test_a_query_net_without_tags_works_with_the_bank(tmp_path: Path) -> None:
         separate_recording(
             model, tmp_path / "in.wav", detected_query(model), tmp_path / "out", SHORT
         )
-
-
-class Louder(Recorder):
-    """The estimate is three times the mixture."""
-
-    def estimate(self, mixture: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        return 3 * mixture
-
-
-def test_peaks_are_clipped_and_counted(tmp_path: Path) -> None:
-    made, outputs = separated(tmp_path, smooth(5000), Louder(), classes="0")
-    expected = np.clip(3 * read(tmp_path / "in.wav"), -1, 1 - 2**-15)
-    np.testing.assert_allclose(outputs["Low hum"], expected, atol=2**-15)
-    assert made.outputs[0].peak == pytest.approx(1.5, abs=0.01)
-    assert made.outputs[0].clipped_samples > 100
-    assert made.gain == 1
-
-
-def test_peaks_scale_all_parts_alike(tmp_path: Path) -> None:
-    settings = Settings(0.1, 0.02, residual=True, peak="scale")
-    made, outputs = separated(tmp_path, smooth(5000), Louder(), classes="0", settings=settings)
-    recording = read(tmp_path / "in.wav")
-    assert made.gain == pytest.approx(1 / 3 / recording.max(), abs=1e-2)
-    np.testing.assert_allclose(outputs["Low hum"], 3 * made.gain * recording, atol=2**-14)
-    total = outputs["Low hum"] + outputs["residual"]
-    np.testing.assert_allclose(total, made.gain * recording, atol=2**-14)
-    assert made.outputs[0].path.suffix == ".flac"
-    assert all(output.clipped_samples == 0 for output in made.outputs)
-
-
-@pytest.mark.parametrize("subtype", ["VORBIS", "MPEG_LAYER_III"])
-def test_no_lossy_format_clips_in_silence(tmp_path: Path, subtype: str) -> None:
-    format_ = {"VORBIS": "OGG", "MPEG_LAYER_III": "MP3"}[subtype]
-    soundfile.write(tmp_path / "in.wav", smooth(9000), RATE, subtype=subtype, format=format_)
-    model = band_model(Louder())
-    for peak in ("clip", "scale"):
-        made = separate_recording(
-            model,
-            tmp_path / "in.wav",
-            classes_query(model, "0"),
-            tmp_path / peak,
-            Settings(0.1, 0.02, format="same", peak=peak),  # type: ignore[arg-type]
-        )
-        (output,) = made.outputs
-        assert (output.clipped_samples > 100) == (peak == "clip")
-        assert (made.gain < 1) == (peak == "scale")
-        assert output.peak == pytest.approx(1.5 if peak == "clip" else 1, abs=0.1)
-        assert np.abs(read(output.path)).max() == pytest.approx(1, abs=0.2)  # as far as it is coded
-
-
-def test_peaks_are_kept_in_float(tmp_path: Path) -> None:
-    settings = Settings(0.1, 0.02, peak="float")
-    made, outputs = separated(tmp_path, smooth(5000), Louder(), classes="0", settings=settings)
-    np.testing.assert_allclose(outputs["Low hum"], 3 * read(tmp_path / "in.wav"), atol=1e-6)
-    assert made.outputs[0].path.name == "Low hum.wav"
-
-
-def test_floating_point_is_scaled_too(tmp_path: Path) -> None:
-    settings = Settings(0.1, 0.02, peak="scale")
-    made, outputs = separated(
-        tmp_path, smooth(5000), Louder(), classes="0", settings=settings, subtype="FLOAT"
-    )
-    assert np.abs(outputs["Low hum"]).max() == 1
-    expected = 3 * made.gain * read(tmp_path / "in.wav")
-    np.testing.assert_allclose(outputs["Low hum"], expected, atol=1e-6)
-    (line,) = warnings(made)
-    assert f"multiplied by {made.gain:.4f}" in line
-
-
-@pytest.mark.parametrize(("subtype", "peak"), [("PCM_16", "float"), ("FLOAT", "clip")])
-def test_a_peak_that_floating_point_keeps_is_said(
-    tmp_path: Path, subtype: str, peak: PeakChoice
-) -> None:
-    made, outputs = separated(
-        tmp_path,
-        smooth(5000),
-        Louder(),
-        classes="0,1",
-        settings=Settings(0.1, 0.02, peak=peak),
-        subtype=subtype,
-    )
-    assert np.abs(outputs["Low hum"]).max() == pytest.approx(1.5, abs=0.01)
-    assert (made.outputs[0].clipped_samples, made.gain) == (0, 1)
-    lines = warnings(made)
-    assert [line.partition(": ")[0] for line in lines] == [str(one.path) for one in made.outputs]
-    assert all(
-        "peak of 1.50 is over full scale, which floating point keeps" in one for one in lines
-    )
-
-
-def test_scaling_leaves_alone_what_fits(tmp_path: Path) -> None:
-    audio = smooth(5000)
-    audio[7] = -1
-    settings = Settings(0.1, 0.02, peak="scale")
-    made, outputs = separated(tmp_path, audio, ReturnsItsInput(), classes="0", settings=settings)
-    assert made.gain == 1
-    assert warnings(made) == []
-    assert outputs["Low hum"].min() == -1
-    np.testing.assert_array_equal(outputs["Low hum"], read(tmp_path / "in.wav"))
-
-
-class Fails(Recorder):
-    """Works twice, and then breaks as told."""
-
-    def __init__(self, error: BaseException | None) -> None:
-        super().__init__()
-        self.error = error
-
-    def estimate(self, mixture: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        if len(self.shapes) <= 2:
-            return mixture
-        if self.error:
-            raise self.error
-        return mixture * torch.nan
-
-
-@pytest.mark.parametrize("peak", ["clip", "scale"])
-@pytest.mark.parametrize("error", [RuntimeError("stop"), KeyboardInterrupt("stop")])
-def test_an_exception_in_the_middle_leaves_nothing(
-    tmp_path: Path, error: BaseException, peak: str
-) -> None:
-    settings = Settings(0.1, 0.02, residual=True, peak=peak)  # type: ignore[arg-type]
-    with pytest.raises(type(error), match="stop"):
-        separated(tmp_path, smooth(20000), Fails(error), classes="0,1", settings=settings)
-    assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]
-
-
-def test_an_exception_leaves_an_earlier_result(tmp_path: Path) -> None:
-    separated(tmp_path, smooth(20000), ReturnsItsInput(), classes="0")
-    before = (tmp_path / "out" / "Low hum.flac").read_bytes()
-    with pytest.raises(RuntimeError, match="stop"):
-        separated(tmp_path, smooth(9000), Fails(RuntimeError("stop")), classes="0")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["Low hum.flac"]
-    assert (tmp_path / "out" / "Low hum.flac").read_bytes() == before
-
-
-def test_a_model_that_diverged_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not finite"):
-        separated(tmp_path, smooth(20000), Fails(None), classes="0")
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_file_that_breaks_off_leaves_nothing(tmp_path: Path) -> None:
-    random = np.random.default_rng(8)
-    soundfile.write(tmp_path / "a.flac", random.uniform(-1, 1, (200_000, 1)), RATE)
-    whole = (tmp_path / "a.flac").read_bytes()
-    (tmp_path / "a.flac").write_bytes(whole[: len(whole) // 2])
-    model = band_model(ReturnsItsInput())
-    query = classes_query(model, "0")
-    with pytest.raises(AudioFileError, match="truncated"):
-        separate_recording(model, tmp_path / "a.flac", query, tmp_path / "out", SHORT)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.flac"]
-
-
-def test_an_output_never_replaces_its_own_input(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    path = tmp_path / "out" / "Low hum.flac"
-    soundfile.write(path, smooth(5000), RATE)
-    model = band_model(ReturnsItsInput())
-    before = path.read_bytes()
-    with pytest.raises(UserError, match="overwrite its own input"):
-        separate_recording(model, path, classes_query(model, "0"), path.parent, SHORT)
-    assert path.read_bytes() == before
-    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

@@ -124,9 +124,8 @@ class AudioReader:
             self._check_finite(block, done)
             done += block.shape[1]
             yield np.ascontiguousarray(block)
-        slack_samples = (
-            MP3_SLACK_SAMPLES if self.subtype.startswith("MPEG") else 0
-        )  # a WAV may hold one
+        is_mp3 = self.subtype.startswith("MPEG")  # which a WAV may hold, too
+        slack_samples = MP3_SLACK_SAMPLES if is_mp3 else 0
         if done == 0 or done < self.samples - slack_samples:
             raise self._broken_off(done)
 
